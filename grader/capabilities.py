@@ -1,0 +1,69 @@
+"""What a cluster can do, so that a scenario that needs more is "not applicable" and never failed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Gpu = Literal["none", "simulated", "real"]
+
+
+class Capabilities(BaseModel):
+    """What a cluster offers, stated by its provider.
+
+    Attributes:
+        nodes: Number of nodes that can run pods.
+        real_kubelet: Pods run in real containers (probes, OOM kills, exec).
+        network_policy: NetworkPolicies are enforced.
+        metrics: `metrics.k8s.io` answers.
+        registry: The lab's OCI registry is reachable from the nodes.
+        storage: A default StorageClass provisions volumes.
+        git: A Git server for GitOps lessons runs.
+        gpu: Kind of GPU pool.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    nodes: int = 1
+    real_kubelet: bool = True
+    network_policy: bool = False
+    metrics: bool = False
+    registry: bool = False
+    storage: bool = False
+    git: bool = False
+    gpu: Gpu = "none"
+
+
+class Requires(BaseModel):
+    """What a scenario needs; every field left out needs nothing.
+
+    Attributes:
+        nodes: Least number of nodes.
+        gpu: `any` is satisfied by a simulated or a real pool.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    nodes: int = 1
+    real_kubelet: bool = False
+    network_policy: bool = False
+    metrics: bool = False
+    registry: bool = False
+    storage: bool = False
+    git: bool = False
+    gpu: Literal["none", "any", "simulated", "real"] = "none"
+
+    def missing(self, has: Capabilities) -> list[str]:
+        """Return what `has` lacks, each as a reason for a reader; empty when everything is there."""
+        reasons = []
+        if has.nodes < self.nodes:
+            reasons.append(f"needs {self.nodes} nodes, the cluster has {has.nodes}")
+        for name in ("real_kubelet", "network_policy", "metrics", "registry", "storage", "git"):
+            if getattr(self, name) and not getattr(has, name):
+                reasons.append(f"needs {name.replace('_', ' ')}, which this cluster does not have")
+        wanted = self.gpu
+        if wanted != "none" and (has.gpu == "none" or (wanted != "any" and has.gpu != wanted)):
+            kind = "GPU pool" if wanted == "any" else f"{wanted} GPU pool"
+            reasons.append(f"needs a {kind}, the cluster's is {has.gpu}")
+        return reasons
