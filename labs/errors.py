@@ -3,7 +3,7 @@
     LabsError                  exit code 3 unless a subclass says otherwise
     ├── UsageError             2  the command line asks for something that does not exist
     ├── DataError              2  a file of ours or of the user's is wrong; `where` is its file:line
-    ├── EnvironmentError_      3  this machine lacks something (root, runc, disk, a tool)
+    ├── MachineError           3  this machine lacks something (root, runc, disk, a tool)
     ├── ClusterError           3  the cluster could not be asked or did not answer in time
     │   └── NotOursError       3  the cluster, or the object, does not carry our mark
     ├── EngineError            3  a component of the embedded engine failed
@@ -50,7 +50,7 @@ class DataError(LabsError):
     exit_code = 2
 
 
-class EnvironmentError_(LabsError):  # noqa: N801 - `EnvironmentError` is a builtin
+class MachineError(LabsError):
     """This machine lacks something the command needs."""
 
 

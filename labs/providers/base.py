@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Protocol
 
 from grader.capabilities import Capabilities
-
 from labs.events import Listener, silent
 
 DEFAULT_NAME = "lab"
@@ -121,9 +120,7 @@ class Provider(Protocol):
         """Look at this machine without changing it; the provider can run when no finding is `ok=False`."""
         ...
 
-    def up(
-        self, name: str = DEFAULT_NAME, *, profile: str = DEFAULT_PROFILE, emit: Listener = silent
-    ) -> ClusterHandle:
+    def up(self, name: str = DEFAULT_NAME, *, profile: str = DEFAULT_PROFILE, emit: Listener = silent) -> ClusterHandle:
         """Bring the cluster up, repair it, or find that it runs already.
 
         Raises:

@@ -1,0 +1,1 @@
+"""The course as data: chapters, scenarios and fixes, loaded from `scenarios/` and validated."""

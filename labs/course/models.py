@@ -1,0 +1,210 @@
+"""Typed models of the course. `labs.course.load` fills them; `lint`, `inject`, `attempts`, `cli` and `tui` read them. No I/O here."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from grader.capabilities import Requires
+from grader.model import Check, Guard, Spec
+
+ID = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+
+
+class Kind(StrEnum):
+    """What a scenario asks of the learner."""
+
+    BUILD = "build"
+    FIX = "fix"
+    DIAGNOSE = "diagnose"
+    OPERATE = "operate"
+
+
+class Fault(Spec):
+    """Something that breaks the healthy state of `setup`.
+
+    Attributes:
+        use: Name of a library fault in `labs/inject/faults/`, or empty.
+        with_: Its parameters (`with` in YAML).
+        apply: Folder of manifests applied over the healthy ones (`broken/`), or empty.
+        when: `together`: applied in one go with the setup; `ready`: only once the setup's workloads are ready.
+    """
+
+    use: str = ""
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    apply: str = ""
+    when: Literal["together", "ready"] = "together"
+
+    @model_validator(mode="after")
+    def _one(self) -> Fault:
+        if bool(self.use) == bool(self.apply):
+            raise ValueError("a fault needs either `use` (library) or `apply` (folder of manifests)")
+        return self
+
+
+class Doc(Spec):
+    """A link a learner may follow."""
+
+    label: str
+    url: str
+
+
+class Option(Spec):
+    """One possible answer of a diagnosis."""
+
+    id: str
+    text: str
+
+
+class Diagnosis(Spec):
+    """What the learner has to find out in a `diagnose` scenario.
+
+    Attributes:
+        component: The right component, an object in the form `Kind/name`.
+        cause: Id of the right option.
+        options: Causes to choose from, the right one among them.
+        evidence: Substring of the line (event, log or field) that proves it.
+    """
+
+    component: str
+    cause: str
+    options: tuple[Option, ...]
+    evidence: str = ""
+
+
+class ScenarioFile(Spec):
+    """`scenario.yaml`, as written by its author; see design §4."""
+
+    api_version: Literal["labs/v1"] = Field(alias="apiVersion")
+    id: str = Field(pattern=ID)
+    title: str
+    lesson: str = Field(pattern=r"^[1-6]\.[1-5]$")
+    kind: Kind
+    target_minutes: int = Field(ge=1, le=120)
+    weight: Literal[1, 2, 4, 8]
+    requires: Requires = Requires()
+    namespaces: tuple[str, ...] = Field(min_length=1)
+    situation: str
+    task: str
+    setup: tuple[str, ...] = ("base/",)
+    faults: tuple[Fault, ...] = ()
+    checks: tuple[Check, ...] = Field(min_length=1)
+    guards: tuple[Guard, ...] = ()
+    diagnosis: Diagnosis | None = None
+    hints: tuple[Literal["concept", "field", "live"], ...] = ("concept", "field", "live")
+    wrong: tuple[str, ...] = ()
+    docs: tuple[Doc, ...] = ()
+    settle_seconds: float = Field(default=30.0, gt=0, le=120)
+
+
+class FixStep(Spec):
+    """One step of a solution or of a wrong fix: something a learner would type or save. Exactly one action.
+
+    Attributes:
+        say: What the step does and why, one sentence.
+        kubectl: Arguments of kubectl, as a list; run in the fix's folder, so that `-f file.yaml` finds its files.
+        copy: Folder (relative to the fix's folder) whose files are saved over the learner's workspace.
+        expect: `ok`: the command must succeed; `any`: its exit code does not matter.
+    """
+
+    say: str
+    kubectl: tuple[str, ...] = ()
+    copy_: str = Field(default="", alias="copy")
+    expect: Literal["ok", "any"] = "ok"
+
+    @model_validator(mode="after")
+    def _one(self) -> FixStep:
+        if bool(self.kubectl) == bool(self.copy_):
+            raise ValueError("a step needs either `kubectl` or `copy`")
+        return self
+
+
+class FixFile(Spec):
+    """`solution/fix.yaml` and `wrong/<id>/fix.yaml`.
+
+    Attributes:
+        about: What this fix is, one sentence; for wrong ones: why it tempts.
+        steps: In order.
+    """
+
+    about: str
+    steps: tuple[FixStep, ...] = Field(min_length=1)
+
+
+class Fix(Spec):
+    """A fix with the folder it lies in.
+
+    Attributes:
+        id: `solution`, or the wrong fix's folder name.
+        folder: Where its files lie.
+        file: Its content.
+    """
+
+    id: str
+    folder: Path
+    file: FixFile
+
+
+class Scenario(Spec):
+    """A scenario with everything that lies in its folder.
+
+    Attributes:
+        file: The content of `scenario.yaml`.
+        folder: Where it lies.
+        chapter: Number of its chapter, 1–6.
+        hints: Level (`concept`, `field`, `live`) → text (Markdown), from `hints.md`.
+        debrief: Text of `debrief.md`.
+        solution: The proved fix.
+        wrong: Tempting fixes that must fail, in the order of the file.
+        digest: SHA-256 over every file of the folder, hex.
+    """
+
+    file: ScenarioFile
+    folder: Path
+    chapter: int
+    hints: dict[str, str]
+    debrief: str
+    solution: Fix
+    wrong: tuple[Fix, ...]
+    digest: str
+
+    @property
+    def id(self) -> str:
+        """The scenario's id."""
+        return self.file.id
+
+
+class Chapter(Spec):
+    """A chapter: `chapter.yaml` and its scenarios.
+
+    Attributes:
+        number: 1–6.
+        slug: Folder name without the number.
+        title: Title.
+        summary: One or two sentences.
+        weight: Share of the mock exam in percent.
+        lessons: Lesson number (`1.4`) → title.
+        scenarios: Sorted by lesson, then by id.
+    """
+
+    number: int
+    slug: str
+    title: str
+    summary: str
+    weight: int
+    lessons: dict[str, str]
+    scenarios: tuple[Scenario, ...]
+
+
+class Course(Spec):
+    """All chapters, in order."""
+
+    chapters: tuple[Chapter, ...]
+
+    @property
+    def scenarios(self) -> tuple[Scenario, ...]:
+        """Every scenario, in the order of the course."""
+        return tuple(s for chapter in self.chapters for s in chapter.scenarios)
