@@ -1,0 +1,52 @@
+"""`python -m model_server`: settings, models, port, serve.
+
+Heavy modules are imported late on purpose: a wrong setting or a missing model is told within a tenth of a second, and
+the port opens before ONNX Runtime is loaded.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")  # NumPy only copies here; its thread pool would cost memory for nothing
+
+from model_server import config, faults, logs  # noqa: E402 - after the variables that their imports read
+from model_server.errors import StartupError  # noqa: E402 - as above
+
+
+def main() -> int:
+    """Run the server and return the exit code: 0 after a drain, 1 for a missing model, 2 for a wrong setting."""
+    logs.configure("info")
+    try:
+        settings = config.load(sys.argv[1:], os.environ)
+        logs.configure(settings.log_level)
+        switches = faults.from_environment(os.environ, enabled=settings.enable_faults)
+        _serve(settings, switches)
+    except StartupError as error:
+        logs.event(logging.ERROR, error.message, **error.fields)
+        return error.exit_code
+    return 0
+
+
+def _serve(settings: config.Settings, switches: faults.Faults) -> None:
+    from model_server import repository  # noqa: PLC0415 - NumPy, not needed to refuse a setting
+
+    models = repository.scan(settings, switches)
+    from model_server import app, serve, state  # noqa: PLC0415 - FastAPI, not needed to miss a model
+
+    shared = state.State(settings, models, switches)
+    listener = serve.listen(settings.host, settings.port)
+    logs.event(
+        logging.INFO, "starting", model_path=str(settings.model_path), models=[model.label for model in models],
+        threads=settings.session_threads, cpu_quota=settings.cpu_quota, faults=settings.enable_faults,
+    )  # fmt: skip
+    switches.start_leak()
+    models.load_in_background(switches)
+    serve.run(app.build(shared), listener, shared)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,295 @@
+"""The bytes of an infer request and its answer: JSON, the binary extension, and any mix of the two.
+
+`infer` calls `inflate`, `decode` and `encode`. Everything a client can get wrong ends in BadRequest with a message that
+names the tensor and the rule but never quotes the body. Not for HTTP headers or routing.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+
+from model_server.errors import BadRequest, TooLarge, UnsupportedEncoding
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    from model_server.runtime import Model, Tensor
+    from model_server.worker import Feeds, Outputs
+
+_LENGTH = struct.Struct("<I")
+
+
+@dataclass(slots=True)
+class Request:
+    """What a client asks for.
+
+    Attributes:
+        id: The client's own name for it, handed back.
+        feeds: Input tensors by name.
+        rows: Size of the first dimension; 1 for tensors without dimensions.
+        key: Equal for requests that can be joined into one execution; None: never joined.
+        wanted: Outputs to send, each with whether it goes as binary; None: all.
+        binary: Whether outputs of which the request says nothing go as binary.
+    """
+
+    id: str | None
+    feeds: Feeds
+    rows: int
+    key: Hashable | None
+    wanted: dict[str, bool] | None
+    binary: bool
+
+
+def inflate(body: bytes, encoding: str, limit: int) -> bytes:
+    """Undo a content encoding.
+
+    Args:
+        body: As received.
+        encoding: gzip or deflate (with or without zlib's header).
+        limit: Most bytes that may come out.
+
+    Raises:
+        UnsupportedEncoding: The encoding is another one.
+        TooLarge: More than `limit` bytes would come out.
+        BadRequest: The data is broken or cut off.
+    """
+    if encoding == "gzip":
+        window = 16 + zlib.MAX_WBITS
+    elif encoding == "deflate":
+        window = zlib.MAX_WBITS if body[:1] == b"\x78" else -zlib.MAX_WBITS
+    else:
+        raise UnsupportedEncoding(
+            "content encodings are gzip and deflate", headers=((b"accept-encoding", b"gzip, deflate"),)
+        )
+    stream = zlib.decompressobj(window)
+    try:
+        data = stream.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise BadRequest(f"the body is not valid {encoding}") from error
+    if len(data) > limit:
+        raise TooLarge(f"the inflated body is over {limit} bytes")
+    if not stream.eof:
+        raise BadRequest(f"the {encoding} body is cut off")
+    return data
+
+
+def decode(body: bytes, header_length: int | None, model: Model) -> Request:
+    """Read a request and check it against the model's signature.
+
+    Args:
+        body: Plain bytes.
+        header_length: Length of the JSON in front of binary tensors; None when all of it is JSON.
+        model: Loaded.
+
+    Raises:
+        BadRequest: The request breaks the protocol or does not fit the model.
+    """
+    if header_length is not None and header_length > len(body):
+        raise BadRequest("Inference-Header-Content-Length is larger than the body")
+    document = _json(body if header_length is None else body[:header_length])
+    tail = memoryview(body)[len(body) if header_length is None else header_length :]
+    feeds, used = _feeds(document, tail, model)
+    if used != len(tail):
+        raise BadRequest(f"{len(tail) - used} bytes behind the last binary tensor")
+    rows, key = _joinable(feeds, model)
+    name = document.get("id")
+    if name is not None and not isinstance(name, str):
+        raise BadRequest("id must be a string")
+    binary = _parameters(document, "the request").get("binary_data_output", False) is True
+    return Request(name, feeds, rows, key, _wanted(document, binary, model), binary)
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"the request is not valid JSON (byte {error.pos})") from None
+    if not isinstance(document, dict):
+        raise BadRequest("the request must be a JSON object")
+    return document
+
+
+def _parameters(item: Mapping[str, Any], what: str) -> dict[str, Any]:
+    parameters = item.get("parameters")
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
+        raise BadRequest(f"parameters of {what} must be an object")
+    return parameters
+
+
+def _feeds(document: dict[str, Any], tail: memoryview, model: Model) -> tuple[Feeds, int]:
+    inputs = document.get("inputs")
+    if not isinstance(inputs, list) or not inputs:
+        raise BadRequest("inputs must be a list of at least one tensor")
+    feeds: Feeds = {}
+    used = 0
+    for item in inputs:
+        name = item.get("name") if isinstance(item, dict) else None
+        tensor = model.inputs.get(name) if isinstance(name, str) else None
+        if tensor is None:
+            raise BadRequest(f"unknown input; this model has {', '.join(model.inputs)}")
+        if tensor.name in feeds:
+            raise BadRequest(f"input {tensor.name} is given twice")
+        shape = _shape(item, tensor)
+        size = item["parameters"].get("binary_data_size") if isinstance(item.get("parameters"), dict) else None
+        if size is None:
+            feeds[tensor.name] = _from_json(item.get("data"), shape, tensor)
+            continue
+        if "data" in item:
+            raise BadRequest(f"input {tensor.name} has both data and binary_data_size")
+        if type(size) is not int or not 0 <= size <= len(tail) - used:
+            raise BadRequest(f"binary_data_size of input {tensor.name} does not fit the body")
+        feeds[tensor.name] = _from_binary(tail[used : used + size], shape, tensor)
+        used += size
+    missing = model.inputs.keys() - feeds.keys()
+    if missing:
+        raise BadRequest(f"missing input {', '.join(sorted(missing))}")
+    return feeds, used
+
+
+def _shape(item: dict[str, Any], tensor: Tensor) -> list[int]:
+    """Check datatype and shape; both must be what the model wants."""
+    if item.get("datatype") != tensor.datatype.name:
+        raise BadRequest(f"datatype of input {tensor.name} must be {tensor.datatype.name}")
+    shape = item.get("shape")
+    if not isinstance(shape, list) or any(type(size) is not int or size < 0 for size in shape):
+        raise BadRequest(f"shape of input {tensor.name} must be a list of sizes")
+    fits = len(shape) == len(tensor.shape) and all(
+        want in {-1, size} for size, want in zip(shape, tensor.shape, strict=True)
+    )
+    if not fits:
+        raise BadRequest(f"shape of input {tensor.name} must be {list(tensor.shape)}, got {shape[:16]}")
+    if shape and shape[0] == 0:
+        raise BadRequest(f"input {tensor.name} has no rows")
+    return shape
+
+
+def _from_json(data: Any, shape: list[int], tensor: Tensor) -> Any:
+    """Read a flat or nested list; NumPy alone would take "1", None or 1.5 for a number of any type."""
+    if not isinstance(data, list):
+        raise BadRequest(f"input {tensor.name} needs data, a list")
+    datatype = tensor.datatype
+    try:
+        array = np.array(data)
+        if array.dtype.kind not in datatype.kinds and array.size:
+            raise BadRequest(f"data of input {tensor.name} is not {datatype.name}")
+        # `int` beyond the type's range must not wrap around, which `astype` would let it do.
+        array = np.array(data, dtype=datatype.dtype) if datatype.kinds == "iu" else array.astype(datatype.dtype)
+    except (ValueError, OverflowError, TypeError):
+        raise BadRequest(f"data of input {tensor.name} is ragged or out of {datatype.name}'s range") from None
+    return _reshaped(array, shape, tensor)
+
+
+def _reshaped(array: Any, shape: list[int], tensor: Tensor) -> Any:
+    if array.size != math.prod(shape):
+        raise BadRequest(f"input {tensor.name} has {array.size} elements, its shape says {math.prod(shape)}")
+    return array.reshape(shape)
+
+
+def _from_binary(data: memoryview, shape: list[int], tensor: Tensor) -> Any:
+    datatype = tensor.datatype
+    if datatype.name == "BYTES":
+        return _reshaped(_strings(data, tensor), shape, tensor)
+    if len(data) % datatype.dtype.itemsize:
+        raise BadRequest(f"binary data of input {tensor.name} is no whole number of {datatype.name}")
+    if datatype.name == "BOOL":
+        array = np.frombuffer(data, dtype=np.uint8) != 0
+    else:
+        array = np.frombuffer(data, dtype=datatype.dtype)
+    if not array.flags.aligned:
+        array = array.copy()  # the JSON in front has any length
+    return _reshaped(array, shape, tensor)
+
+
+def _strings(data: memoryview, tensor: Tensor) -> Any:
+    """Read length-prefixed elements."""
+    strings: list[str] = []
+    offset = 0
+    while offset < len(data):
+        if offset + _LENGTH.size > len(data):
+            raise BadRequest(f"binary data of input {tensor.name} is cut off")
+        (length,) = _LENGTH.unpack_from(data, offset)
+        offset += _LENGTH.size
+        if offset + length > len(data):
+            raise BadRequest(f"binary data of input {tensor.name} is cut off")
+        try:
+            strings.append(str(data[offset : offset + length], "utf-8"))
+        except UnicodeDecodeError:
+            raise BadRequest(f"input {tensor.name} is not UTF-8") from None
+        offset += length
+    return np.array(strings, dtype=object)
+
+
+def _joinable(feeds: Feeds, model: Model) -> tuple[int, Hashable | None]:
+    """Number of rows, and the key under which requests can be joined."""
+    shapes = [feed.shape for feed in feeds.values()]
+    rows = shapes[0][0] if shapes[0] else 1
+    if not model.batchable:
+        return rows, None
+    if any(shape[0] != rows for shape in shapes):
+        raise BadRequest("all inputs must have the same number of rows")
+    return rows, tuple((name, feeds[name].shape[1:]) for name in model.inputs)
+
+
+def _wanted(document: dict[str, Any], binary: bool, model: Model) -> dict[str, bool] | None:
+    outputs = document.get("outputs")
+    if outputs is None:
+        return None
+    if not isinstance(outputs, list):
+        raise BadRequest("outputs must be a list")
+    wanted: dict[str, bool] = {}
+    for item in outputs:
+        name = item.get("name") if isinstance(item, dict) else None
+        if not isinstance(name, str) or name not in model.outputs:
+            raise BadRequest(f"unknown output; this model has {', '.join(model.outputs)}")
+        wanted[name] = _parameters(item, f"output {name}").get("binary_data", binary) is True
+    return wanted or None
+
+
+def encode(request: Request, model: Model, outputs: Outputs) -> tuple[bytes, int | None]:
+    """Write the answer.
+
+    Args:
+        request: Says which outputs, and how.
+        model: Names and datatypes.
+        outputs: In the order of the model's outputs.
+
+    Returns:
+        The body, and the length of the JSON in front of binary data; None when all of it is JSON.
+    """
+    described: list[dict[str, Any]] = []
+    tail: list[bytes] = []
+    for tensor, array in zip(model.outputs.values(), outputs, strict=True):
+        if request.wanted is not None and tensor.name not in request.wanted:
+            continue
+        item: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype.name, "shape": array.shape}
+        if request.binary if request.wanted is None else request.wanted[tensor.name]:
+            data = _to_binary(array, tensor)
+            item["parameters"] = {"binary_data_size": len(data)}
+            tail.append(data)
+        else:
+            item["data"] = array.ravel() if tensor.datatype.name != "BYTES" else array.ravel().tolist()
+        described.append(item)
+    answer: dict[str, Any] = {"model_name": model.name, "model_version": str(model.version)}
+    if request.id is not None:
+        answer["id"] = request.id
+    answer["outputs"] = described
+    head = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+    if not tail:
+        return head, None
+    return b"".join((head, *tail)), len(head)
+
+
+def _to_binary(array: Any, tensor: Tensor) -> bytes:
+    if tensor.datatype.name != "BYTES":
+        return bytes(array.astype(tensor.datatype.dtype, copy=False).tobytes())
+    elements = [str(element).encode() for element in array.ravel()]
+    return b"".join(_LENGTH.pack(len(element)) + element for element in elements)

@@ -1,0 +1,222 @@
+"""The infer path as one raw ASGI callable, because a framework's endpoint costs more than a small model's run.
+
+`app.build` puts it in front of everything else. It reads the raw body whatever the content type says: clients of the
+protocol send none, and only `Inference-Header-Content-Length` tells that a body is binary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from model_server import codec, logs
+from model_server.errors import BadRequest, MethodNotAllowed, NotFound, ServerError, TooLarge
+from model_server.worker import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from model_server.runtime import Model
+    from model_server.state import State
+
+    Scope = MutableMapping[str, Any]
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+
+Headers = list[tuple[bytes, bytes]]
+
+_JSON = (b"content-type", b"application/json")
+_BINARY = (b"content-type", b"application/octet-stream")
+_CLOSE = (b"connection", b"close")
+_TRACEPARENT_PARTS = 4
+_TRACE_ID_LENGTH = 32
+
+
+class ClientGone(Exception):  # noqa: N818 - nobody is left to tell
+    """The client went away before its body was complete."""
+
+
+@dataclass(slots=True)
+class _Incoming:
+    """The headers that matter."""
+
+    length: int | None = None
+    json_length: int | None = None
+    encoding: str = ""
+    traceparent: str = ""
+
+
+def is_infer(path: str) -> bool:
+    """Say whether a path belongs here."""
+    return path.endswith("/infer") and path.startswith("/v2/models/")
+
+
+class Infer:
+    """The ASGI callable.
+
+    Args:
+        state: Models, settings, and whether the server drains.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._access = logs.AccessLog(state.settings.access_log)
+        self._failures = logs.Throttle()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        began = perf_counter()
+        state = self._state
+        state.last_infer = time.monotonic()
+        state.in_flight += 1
+        incoming = _Incoming()
+        model: Model | None = None
+        try:
+            try:
+                model = self._find(scope)
+                model.stats.in_flight += 1
+                _read_headers(scope["headers"], incoming)
+                headers, body, ended = await self._answer(model, incoming, receive)
+                status = 200
+            except ServerError as error:
+                status = error.status
+                headers, body = [_JSON, *error.headers], orjson.dumps({"error": error.message})
+                ended = perf_counter()
+                self._failed(model, error, ended - began)
+            except (ClientGone, asyncio.CancelledError) as gone:
+                if model is not None:
+                    model.stats.outcomes["cancelled"] += 1
+                if isinstance(gone, asyncio.CancelledError):
+                    raise
+                return
+        finally:
+            state.in_flight -= 1
+            if model is not None:
+                model.stats.in_flight -= 1
+        if model is not None:
+            model.stats.request.observe(ended - began)
+        headers.append((b"content-length", b"%d" % len(body)))
+        if state.draining_since is not None:
+            headers.append(_CLOSE)  # keep-alive clients have to find another pod
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        if self._access.wants():
+            self._log(status, model, incoming, ended - began, len(body))
+
+    def _find(self, scope: Scope) -> Model:
+        """Take the path apart: /v2/models/NAME/infer or /v2/models/NAME/versions/VERSION/infer."""
+        parts = scope["path"].split("/")
+        try:
+            if len(parts) == 5:  # noqa: PLR2004 - the first form
+                model = self._state.repository.find(parts[3])
+            elif len(parts) == 7 and parts[4] == "versions":  # noqa: PLR2004 - the second form
+                model = self._state.repository.find(parts[3], parts[5])
+            else:
+                raise NotFound("no such path")  # noqa: TRY301 - counted like an unknown model
+        except NotFound:
+            self._state.unknown_requests += 1
+            raise
+        if scope["method"] != "POST":
+            raise MethodNotAllowed("infer wants POST", headers=((b"allow", b"POST"),))
+        return model
+
+    async def _answer(self, model: Model, incoming: _Incoming, receive: Receive) -> tuple[Headers, bytes, float]:
+        """Return headers, body and the end on the performance counter; counts a success."""
+        limit = self._state.settings.max_body_bytes
+        worker = model.worker
+        body = await _read_body(receive, incoming.length, limit)
+        if incoming.encoding:
+            body = codec.inflate(body, incoming.encoding, limit)
+        start = perf_counter()
+        request = codec.decode(body, incoming.json_length, model)
+        decoded = perf_counter()
+        self._state.faults.maybe_fail()
+        outputs = await worker.submit(Job(request.feeds, request.rows, request.key, decoded))
+        ran = perf_counter()
+        content, json_length = codec.encode(request, model, outputs)
+        ended = perf_counter()
+        stats = model.stats
+        stats.decode.add(decoded - start)
+        stats.encode.add(ended - ran)
+        stats.outcomes["success"] += 1
+        stats.last_inference = time.time()
+        if json_length is None:
+            return [_JSON], content, ended
+        return [_BINARY, (b"inference-header-content-length", b"%d" % json_length)], content, ended
+
+    def _failed(self, model: Model | None, error: ServerError, seconds: float) -> None:
+        if model is not None:
+            model.stats.outcomes[error.outcome] += 1
+            model.stats.failures.add(seconds)
+        if error.status >= 500 and model is not None:  # noqa: PLR2004 - ours, not the client's
+            self._failures.event(
+                logging.WARNING, "request failed", model=model.name, version=model.version, status=error.status,
+                outcome=error.outcome, error=error.message,
+            )  # fmt: skip
+
+    def _log(self, status: int, model: Model | None, incoming: _Incoming, seconds: float, size: int) -> None:
+        fields: dict[str, Any] = {"status": status, "duration_ms": round(seconds * 1000, 3), "response_bytes": size}
+        if model is not None:
+            fields |= {"model": model.name, "version": model.version}
+        trace_id = _trace_id(incoming.traceparent)
+        if trace_id:
+            fields["trace_id"] = trace_id
+        self._access.write(**fields)
+
+
+def _read_headers(raw: list[tuple[bytes, bytes]], incoming: _Incoming) -> None:
+    for name, value in raw:
+        if name == b"content-length":
+            incoming.length = _size(value, "Content-Length")
+        elif name == b"inference-header-content-length":
+            incoming.json_length = _size(value, "Inference-Header-Content-Length")
+        elif name == b"content-encoding":
+            encoding = value.decode("latin-1").strip().lower()
+            incoming.encoding = "" if encoding == "identity" else encoding
+        elif name == b"traceparent":
+            incoming.traceparent = value.decode("latin-1")
+
+
+def _size(value: bytes, name: str) -> int:
+    if not value.isdigit() or len(value) > 18:  # noqa: PLR2004 - beyond any size there is
+        raise BadRequest(f"{name} is not a size")
+    return int(value)
+
+
+def _trace_id(traceparent: str) -> str:
+    parts = traceparent.split("-")
+    if len(parts) < _TRACEPARENT_PARTS or len(parts[1]) != _TRACE_ID_LENGTH or not parts[1].isalnum():
+        return ""
+    return parts[1]
+
+
+async def _read_body(receive: Receive, length: int | None, limit: int) -> bytes:
+    """Read the whole body, refusing it as early as its size is known."""
+    if length is not None and length > limit:
+        raise TooLarge(f"the body is over {limit} bytes")
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return body
+    chunks = [body]
+    size = len(body)
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge(f"the body is over {limit} bytes")
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks)

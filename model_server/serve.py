@@ -1,0 +1,108 @@
+"""The listening socket, uvicorn, and the end: a drain that refuses nobody and leaves with exit code 0.
+
+`__main__` calls `listen` and `run`. On SIGTERM readiness turns 503 at once, while the listener stays open, because
+a Service's endpoints change some time after the signal. Plain uvicorn closes the listener first and dies of the signal.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from model_server import logs
+from model_server.errors import StartupError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from model_server.state import State
+
+_BACKLOG = 2048
+_KEEP_ALIVE_S = 75  # above the 60 s of common proxies, so that they close first
+_IN_FLIGHT_S = 10  # after the drain, for requests that are still running
+#: Shortest time to go on listening after SIGTERM; a Service needs about that long to hear of it.
+LINGER_S = 0.5
+
+
+class DrainingServer(uvicorn.Server):
+    """uvicorn with a drain in front of its shutdown.
+
+    Args:
+        config: uvicorn's.
+        state: Told that the drain began; asked for traffic.
+    """
+
+    def __init__(self, config: uvicorn.Config, state: State) -> None:
+        super().__init__(config)
+        self._state = state
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Begin the drain; a second signal, or Ctrl-C, ends it."""
+        if sig == signal.SIGTERM and self._state.draining_since is None:
+            self._state.draining_since = monotonic()
+            return
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: see whether the drain is over."""
+        since = self._state.draining_since
+        if since is not None and not self.should_exit and self._drained(since):
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+    def _drained(self, since: float) -> bool:
+        now = monotonic()
+        settings = self._state.settings
+        if now - since >= settings.drain_seconds:
+            return True
+        quiet = now - self._state.last_infer >= settings.drain_quiet_seconds
+        return quiet and self._state.in_flight == 0 and now - since >= LINGER_S
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the port.
+
+    Args:
+        host: Address; with a colon in it, IPv6.
+        port: 0 for any.
+
+    Raises:
+        StartupError: The address is not ours or the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise StartupError("cannot listen", exit_code=2, host=host, port=port, reason=str(error)) from error
+
+
+def run(application: Any, listener: socket.socket, state: State) -> None:
+    """Serve until a signal ends it; returns after the drain.
+
+    Args:
+        application: ASGI.
+        listener: Open.
+        state: Of this server.
+    """
+    host, port = listener.getsockname()[:2]
+    logs.event(logging.INFO, "listening", host=host, port=port)
+    config = uvicorn.Config(
+        application,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_IN_FLIGHT_S,
+    )
+    DrainingServer(config, state).run(sockets=[listener])
+    seconds = None if state.draining_since is None else round(monotonic() - state.draining_since, 3)
+    logs.event(logging.INFO, "stopped", drain_seconds=seconds)

@@ -1,0 +1,89 @@
+"""Counters of one model: what `/metrics` and `/v2/models/M/stats` are made of.
+
+Only the event loop's thread writes and reads them, so there is no lock; that and plain integers keep the price of
+observability at about a microsecond per request. `infer` and `worker` write, `metrics` and `app` read.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+
+SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+OUTCOMES = ("success", "invalid", "rejected", "cancelled", "failed")
+
+
+class Histogram:
+    """Counts by upper bound.
+
+    Args:
+        bounds: Upper bounds, rising; everything above the last is counted too.
+    """
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value, in the unit of the bounds."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    @property
+    def count(self) -> int:
+        """How many values were observed."""
+        return sum(self.counts)
+
+
+@dataclass(slots=True)
+class Span:
+    """Number and total seconds of something of which the distribution does not matter."""
+
+    count: int = 0
+    seconds: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self.count += 1
+        self.seconds += seconds
+
+
+@dataclass(slots=True)
+class ModelStats:
+    """Everything counted for one version of one model; durations in seconds.
+
+    Attributes:
+        outcomes: Requests by how they ended.
+        request: Whole requests, from the first byte of the body to the encoded answer.
+        queue: Waiting for the worker, per request.
+        compute: The execution that carried the request, per request.
+        batch_rows: Rows per execution.
+        batches: Executions and their time by number of rows.
+        decode: Reading requests.
+        encode: Writing answers.
+        in_flight: Requests that have begun and not ended.
+        load_seconds: From the file to the end of the warm-up.
+        last_inference: Unix time of the last success; 0 for never.
+    """
+
+    outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    request: Histogram = field(default_factory=lambda: Histogram(SECONDS))
+    queue: Histogram = field(default_factory=lambda: Histogram(SECONDS))
+    compute: Histogram = field(default_factory=lambda: Histogram(SECONDS))
+    batch_rows: Histogram = field(default_factory=lambda: Histogram(ROWS))
+    batches: dict[int, Span] = field(default_factory=dict)
+    decode: Span = field(default_factory=Span)
+    encode: Span = field(default_factory=Span)
+    failures: Span = field(default_factory=Span)
+    in_flight: int = 0
+    load_seconds: float = 0.0
+    last_inference: float = 0.0
+
+    def executed(self, rows: int, seconds: float) -> None:
+        """Count one execution."""
+        self.batch_rows.observe(rows)
+        self.batches.setdefault(rows, Span()).add(seconds)
