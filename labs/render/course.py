@@ -1,0 +1,113 @@
+"""Chapters and scenarios as text: the list, a task as the learner reads it, hints and solutions.
+
+Called by `labs.commands.scenarios`.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from labs.course.models import Course, Fix, FixStep, Scenario
+from labs.render.table import table
+from labs.render.terminal import Terminal, clean, duration
+
+if TYPE_CHECKING:
+    from labs.attempts.service import Attempt, Progress
+
+
+def listing(terminal: Terminal, course: Course, progress: Mapping[str, Progress], running: set[str]) -> str:
+    """Return all scenarios by chapter, with what the learner has done."""
+    lines = []
+    for chapter in course.chapters:
+        lines.append(
+            terminal.paint(f"{chapter.number} {chapter.title}", "bold") + f"  ({chapter.weight} % of the exam)"
+        )
+        rows = [
+            [
+                f"  {s.id}",
+                s.file.lesson,
+                s.file.kind.value,
+                f"{s.file.target_minutes} min",
+                _state(s.id, progress, running),
+            ]
+            for s in chapter.scenarios
+        ]
+        if rows:
+            head = ["  scenario", "lesson", "kind", "target", "state"]
+            lines.append(table(terminal, head, rows, right=(3,), give=0))
+        else:
+            lines.append("  no scenario yet")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _state(scenario: str, progress: Mapping[str, Progress], running: set[str]) -> str:
+    if scenario in running:
+        return "… running"
+    done = progress.get(scenario)
+    if done is None or not done.attempts:
+        return "· new"
+    if not done.solved:
+        return "✗ tried"
+    best = f", best {duration(done.best_seconds)}" if done.best_seconds is not None else ""
+    return f"✓ solved{best}"
+
+
+def task(terminal: Terminal, scenario: Scenario) -> str:
+    """Return the task sheet: situation, task, checks, guards."""
+    file = scenario.file
+    facts = f"lesson {file.lesson} · {file.kind.value} · {file.target_minutes} min · weight {file.weight}"
+    lines = [
+        terminal.rule(clean(file.title)),
+        terminal.paint(f"{scenario.id} · {facts} · namespace {', '.join(file.namespaces)}", "dim"),
+        "",
+        terminal.paint("Situation", "bold"),
+        terminal.prose(file.situation),
+        "",
+        terminal.paint("Task", "bold"),
+        terminal.prose(file.task),
+        "",
+        terminal.paint("Checks", "bold"),
+    ]
+    for check in file.checks:
+        points = f"{check.points} point{'s' if check.points > 1 else ''}"
+        lines.append(terminal.block(f"{check.about} ({points})", first="- ", indent="  "))
+    lines += [terminal.block(guard.why, first="! ", indent="  ") for guard in file.guards if guard.why]
+    return "\n".join(lines)
+
+
+def started(terminal: Terminal, attempt: Attempt, kubeconfig: str) -> str:
+    """Return what to do next once a task is ready."""
+    name = attempt.scenario
+    pairs = [
+        (f"labs shell {name}", "a shell with kubectl set up for this cluster"),
+        (f"labs scenarios check {name}", "grade what you did"),
+        (f"labs scenarios hint {name}", "the next hint"),
+        (f"labs scenarios reset {name}", "start over"),
+    ]
+    width = max(len(command) for command, _ in pairs)
+    lines = [f"The task is ready. Files: {attempt.workspace}", f"kubeconfig: {kubeconfig}", ""]
+    lines += [f"  {terminal.paint(command.ljust(width), 'cyan')}  {what}" for command, what in pairs]
+    return "\n".join(lines)
+
+
+def fix(terminal: Terminal, scenario: Scenario, answer: Fix) -> str:
+    """Return a solution: each step with what a learner would type, and the debrief."""
+    lines = [terminal.rule(f"Solution of {scenario.id}"), terminal.prose(answer.file.about), ""]
+    for number, step in enumerate(answer.file.steps, 1):
+        lines.append(terminal.block(step.say, first=f"{number}. ", indent="   "))
+        lines.append(f"   {terminal.paint(typed(step), 'cyan')}")
+    if answer.file.steps:
+        lines += ["", terminal.paint(f"Files of the solution: {answer.folder}", "dim")]
+    if scenario.debrief:
+        lines += ["", terminal.paint("Debrief", "bold"), terminal.prose(scenario.debrief)]
+    return "\n".join(lines)
+
+
+def typed(step: FixStep) -> str:
+    """Return what a learner would type for a step, on one line."""
+    if step.copy_:
+        return f"cp -r {step.copy_.rstrip('/')}/. ."
+    return clean(shlex.join(["kubectl", *step.kubectl]))

@@ -1,0 +1,76 @@
+"""The story of `labs demo` as text for a newcomer: who speaks, what is typed, what the grader says."""
+
+from __future__ import annotations
+
+from labs.demo import Beat, Ended, Graded, Result, Row, Say, Scene, Typed
+from labs.render.report import report
+from labs.render.table import table
+from labs.render.terminal import Terminal, clean, duration
+
+
+class Narrator:
+    """Prints the beats of the story as they come.
+
+    Args:
+        terminal: Where to.
+    """
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+
+    def __call__(self, beat: Beat) -> None:
+        """Print one beat."""
+        terminal = self._terminal
+        match beat:
+            case Scene():
+                self._scene(beat)
+            case Say(text=text, quote=True):
+                bar = terminal.paint("│", "dim") + " "
+                for line in terminal.prose(text).split("\n"):
+                    terminal.write(f"{bar}{line}".rstrip())
+            case Say(text=text):
+                terminal.write("\n" + terminal.prose(text))
+            case Typed(command=command):
+                terminal.write(f"{terminal.paint('$', 'dim')} {terminal.paint(clean(command), 'cyan')}")
+            case Graded():
+                self._graded(beat)
+            case Ended(result=result, kept=kept):
+                self._ended(result, kept=kept)
+
+    def _scene(self, scene: Scene) -> None:
+        self._terminal.write("\n" + self._terminal.rule(clean(scene.title)))
+        if scene.detail:
+            self._terminal.write(self._terminal.paint(scene.detail, "dim"))
+
+    def _graded(self, graded: Graded) -> None:
+        terminal = self._terminal
+        text = report(terminal, graded.report)
+        terminal.write("\n".join(f"  {line}".rstrip() for line in text.split("\n")))
+        if graded.as_expected:
+            said = "as it has to be: " + ("the repair holds" if graded.expected == "passed" else "not repaired")
+            terminal.write(f"  {terminal.paint('✓', 'green')} {said}")
+        else:
+            terminal.write(f"  {terminal.paint('✗ this should have ' + graded.expected, 'red', 'bold')}")
+
+    def _ended(self, result: Result, *, kept: bool) -> None:
+        terminal = self._terminal
+        terminal.write("\n" + terminal.rule("What was shown"))
+        head = ["scenario", "start", "grade", "reset", "total", "untouched", "wrong fix", "solution"]
+        terminal.write(table(terminal, head, [_row(row) for row in result.rows], right=(1, 2, 3, 4), give=0))
+        for row in result.rows:
+            if row.problem or row.skipped:
+                terminal.write(terminal.block(f"{row.scenario}: {row.problem or row.skipped}", first="  ", indent="  "))
+        ready = f"cluster ready in {duration(result.up)}, everything in {duration(result.seconds)}"
+        good = result.exit_code == 0
+        mark = terminal.paint("✓ all behaved", "green", "bold") if good else terminal.paint("✗ not all behaved", "red")
+        terminal.write(f"\n{mark}; {ready}")
+        if kept:
+            name = "" if result.cluster == "lab" else f" --cluster {result.cluster}"
+            terminal.write(f"The cluster keeps running. Try one yourself: labs{name}; take it away: labs down{name}")
+
+
+def _row(row: Row) -> list[str]:
+    if row.skipped:
+        return [row.scenario, "", "", "", "", "not shown", "", ""]
+    times = [duration(value) for value in (row.start, row.grade, row.reset, row.total)]
+    return [row.scenario, *times, row.untouched, row.wrong, row.solved]
