@@ -1,8 +1,9 @@
 """The main job without hands, for each scenario of the course.
 
-Bring up → start → grade (fails) → mend wrongly → grade (fails) → reset → mend rightly → grade (passes) → stop. `labs demo`
-runs it, `labs.render.demo` prints it, the cluster test asserts its exit code. It uses the same `Tasks` as a learner does
-and knows no shortcut. It tells a story (`Scene`, `Say`, `Typed`, `Graded`) through `tell`, and its work through `emit`.
+Bring up → start → grade (fails) → mend wrongly → grade (fails) → reset → mend rightly → grade (passes) → stop.
+`labs demo` runs it, `labs.render.demo` prints it, the cluster test asserts its exit code. It uses the same `Tasks` as a
+learner does and knows no shortcut. It tells a story (`Scene`, `Say`, `Typed`, `Graded`) through `tell`, and its work
+through `emit`.
 """
 
 from __future__ import annotations
