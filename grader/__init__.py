@@ -1,1 +1,47 @@
-"""Verdicts on a live cluster: check kinds, guards, outcomes and their evidence. Knows nothing of `labs` or `tui`."""
+"""Verdicts on a live cluster: check kinds, guards, outcomes and their evidence. Knows nothing of `labs` or `tui`.
+
+with closing(LiveCluster(kubeconfig)) as cluster:           # grader.live, imported by itself: it loads the
+Kubernetes client
+    baseline = capture(guards, cluster)                     # when the task begins
+    report = grade("model-not-found", checks, guards, cluster, has=…, requires=…, namespaces=["serving"], baseline=baseline)
+    print(plain(report))
+"""
+
+from grader.capabilities import Capabilities, Requires
+from grader.cluster import Cluster, HttpAnswer, HttpRequest
+from grader.errors import ExpressionError, GraderError, Refused, Unanswered, Undefined
+from grader.expression import Expression, compile_expression
+from grader.guards import Baseline, capture
+from grader.model import Check, Guard, GuardVerdict, Objects, Outcome, Report, Verdict
+from grader.report import Line, lines, plain, to_json, total
+from grader.runner import grade
+
+__all__ = [
+    "Baseline",
+    "Capabilities",
+    "Check",
+    "Cluster",
+    "Expression",
+    "ExpressionError",
+    "GraderError",
+    "Guard",
+    "GuardVerdict",
+    "HttpAnswer",
+    "HttpRequest",
+    "Line",
+    "Objects",
+    "Outcome",
+    "Refused",
+    "Report",
+    "Requires",
+    "Unanswered",
+    "Undefined",
+    "Verdict",
+    "capture",
+    "compile_expression",
+    "grade",
+    "lines",
+    "plain",
+    "to_json",
+    "total",
+]

@@ -59,11 +59,13 @@ class Requires(BaseModel):
         reasons = []
         if has.nodes < self.nodes:
             reasons.append(f"needs {self.nodes} nodes, the cluster has {has.nodes}")
-        for name in ("real_kubelet", "network_policy", "metrics", "registry", "storage", "git"):
-            if getattr(self, name) and not getattr(has, name):
-                reasons.append(f"needs {name.replace('_', ' ')}, which this cluster does not have")
+        reasons += [
+            f"needs {name.replace('_', ' ')}, which this cluster does not have"
+            for name in ("real_kubelet", "network_policy", "metrics", "registry", "storage", "git")
+            if getattr(self, name) and not getattr(has, name)
+        ]
         wanted = self.gpu
-        if wanted != "none" and (has.gpu == "none" or (wanted != "any" and has.gpu != wanted)):
+        if wanted != "none" and (has.gpu == "none" or wanted not in {"any", has.gpu}):
             kind = "GPU pool" if wanted == "any" else f"{wanted} GPU pool"
             reasons.append(f"needs a {kind}, the cluster's is {has.gpu}")
         return reasons

@@ -1,12 +1,13 @@
 """What the grader may ask a cluster, and nothing else: reads, access reviews and requests from inside.
 
-`grader.live.LiveCluster` asks a real API server; `grader.fake_cluster.FakeCluster` is shipped for tests and authors. Both are synchronous and
-safe to call from several threads at once.
+`grader.live.LiveCluster` asks a real API server; `grader.fake_cluster.FakeCluster` is shipped for tests and authors.
+Both are synchronous and safe to call from several threads at once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from grader.model import Access, From, Json, Objects
@@ -59,8 +60,8 @@ class HttpAnswer:
 class Cluster(Protocol):
     """A cluster that can be asked.
 
-    Every method raises `grader.errors.Unanswered` when the API server cannot be reached, times out, refuses or answers 5xx/429: the
-    check is then `unknown`. "Not found" is an answer, never an error.
+    Every method raises `grader.errors.Unanswered` when the API server cannot be reached, times out, refuses or answers
+    5xx/429: the check is then `unknown`. "Not found" is an answer, never an error.
     """
 
     def read(self, what: Objects) -> list[Json]:
@@ -79,8 +80,13 @@ class Cluster(Protocol):
         """Render a kustomization of the learner's workspace.
 
         Raises:
-            grader.errors.Refused: The rendering failed; the message is kustomize's. This is evidence (a failed check), not `unknown`.
+            grader.errors.Refused: The rendering failed; the message is kustomize's. This is evidence (a failed
+                check), not `unknown`.
         """
+        ...
+
+    def now(self) -> datetime:
+        """Return the time by the API server's clock (UTC), as far as it is known; never raises."""
         ...
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 GraderError
 ├── ExpressionError   a CEL expression does not compile, yields no bool or is too expensive (the author's mistake)
+├── Undefined         an expression met objects that lack what it asks for; that is evidence (a failed check)
 ├── Unanswered        the cluster could not be asked; the check is `unknown`
 └── Refused           the question itself was refused with a reason that is evidence (a render or dry run that fails)
 """
@@ -19,7 +20,11 @@ class GraderError(Exception):
 
 
 class ExpressionError(GraderError):
-    """A CEL expression is wrong or too expensive."""
+    """A CEL expression, or another part of a check, is wrong or too expensive."""
+
+
+class Undefined(GraderError):  # noqa: N818 - the learner's objects are so, nobody's code is at fault
+    """An expression has no value on these objects: a field, an index or a type is not there."""
 
 
 class Unanswered(GraderError):  # noqa: N818 - it is an outcome, not a fault of ours

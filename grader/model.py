@@ -1,6 +1,7 @@
 """What a check is and what its verdict looks like. Scenarios are written in these types; reports are made of them.
 
-Used by `labs.course` (a scenario embeds checks and guards), `grader.runner` and everything that shows a report. No I/O here.
+Used by `labs.course` (a scenario embeds checks and guards), `grader.runner` and everything that shows a report. No I/O
+here.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Rendered(Spec):
 
 
 class Match(Spec):
-    """A partial object: every field given must be there with that value, lists element by element by `name` where they have one.
+    """A partial object: every field given must be there with that value; lists of named things match by `name`.
 
     Attributes:
         object: Partial object; `kind`, `metadata.name` (and `metadata.namespace`) say which.
@@ -195,7 +196,8 @@ class Check(Spec):
         cel: Expression that yields a bool.
         expected: For `cel`: what should be there, in words (default: `about`).
         show: For `cel`: expression that yields what was observed, for the report (a string, list or map).
-        untouched: What the check says before the learner did anything; `passes` marks a check that guards something that works.
+        untouched: What the check says before the learner did anything; `passes` marks a check that guards something
+            that works.
     """
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
