@@ -2,7 +2,8 @@
 
 They exist only in a process that was started with `--enable-faults` (or `ENABLE_FAULTS=1`); in any other process a
 `FAULT_*` variable stops the start, so that neither a lab nor a real service can run half broken by accident.
-`repository` asks `before_load`, `runtime` `before_run`, `infer` `maybe_fail`; `__main__` starts the leak. Not for faults that a manifest can make.
+`repository` asks `before_load`, `runtime` `before_run`, `infer` `maybe_fail`; `__main__` starts the leak. Not for
+faults that a manifest can make.
 """
 
 from __future__ import annotations

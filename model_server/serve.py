@@ -77,9 +77,13 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        # asyncio sets this only on sockets that name their protocol, which this one does not. Accepted sockets inherit
+        # it; without it the two writes of an answer meet delayed acknowledgements, and each request takes 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except (OSError, OverflowError) as error:
         raise StartupError("cannot listen", exit_code=2, host=host, port=port, reason=str(error)) from error
+    return listener
 
 
 def run(application: Any, listener: socket.socket, state: State) -> None:
