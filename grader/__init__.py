@@ -1,10 +1,11 @@
 """Verdicts on a live cluster: check kinds, guards, outcomes and their evidence. Knows nothing of `labs` or `tui`.
 
-with closing(LiveCluster(kubeconfig)) as cluster:           # grader.live, imported by itself: it loads the
-Kubernetes client
-    baseline = capture(guards, cluster)                     # when the task begins
-    report = grade("model-not-found", checks, guards, cluster, has=…, requires=…, namespaces=["serving"], baseline=baseline)
-    print(plain(report))
+`grader.live` stands apart from this, because it loads the Kubernetes client:
+
+    with closing(LiveCluster(kubeconfig)) as cluster:
+        baseline = capture(guards, cluster)  # when the task begins
+        report = grade(id, checks, guards, cluster, has=…, requires=…, namespaces=["serving"], baseline=baseline)
+        print(plain(report))
 """
 
 from grader.capabilities import Capabilities, Requires

@@ -1,0 +1,92 @@
+"""`kubectl kustomize` over the learner's workspace, kept inside it. Used by `grader.live`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from grader.errors import Refused, Unanswered
+from grader.model import Json
+from grader.text import clean
+
+SECONDS = 10.0
+MOST_FILES = 2000
+MOST_BYTES = 4 * 1024 * 1024
+
+
+def render(workspace: Path, folder: str, kubectl: Path | None = None) -> list[Json]:
+    """Return what a kustomization renders.
+
+    Args:
+        workspace: The learner's folder.
+        folder: Where the kustomization lies, relative to it.
+        kubectl: The program; default: the one on PATH.
+
+    Raises:
+        Refused: It does not render, or reaches out of the workspace; the message is evidence.
+        Unanswered: There is no kubectl, or it did not end in time.
+    """
+    root = workspace.resolve()
+    target = (root / folder).resolve()
+    if not target.is_relative_to(root):
+        raise Refused(f"`{folder}` is outside the workspace")
+    if not target.is_dir():
+        raise Refused(f"there is no folder `{folder}` in the workspace")
+    _check_links(root)
+    program = str(kubectl) if kubectl else shutil.which("kubectl")
+    if program is None:
+        raise Unanswered("kubectl is not installed, so nothing can be rendered", hint="run `labs doctor`")
+    return _objects(_run(program, target))
+
+
+def _check_links(root: Path) -> None:
+    count = 0
+    for folder, folders, files in os.walk(root):
+        for name in [*folders, *files]:
+            count += 1
+            path = Path(folder, name)
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                raise Refused(f"`{path.relative_to(root)}` is a link that leads out of the workspace")
+    if count > MOST_FILES:
+        raise Refused(f"the workspace has more than {MOST_FILES} files")
+
+
+def _run(program: str, target: Path) -> str:
+    with tempfile.TemporaryDirectory(prefix="labs-kustomize-") as empty:
+        # An empty PATH and a proxy that leads nowhere: a kustomization that names a remote base must not reach the
+        # network.
+        nowhere = {f"{scheme}_PROXY": "http://127.0.0.1:9" for scheme in ("HTTP", "HTTPS")}
+        try:
+            done = subprocess.run(
+                [program, "kustomize", str(target)],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=SECONDS,
+                check=False,
+                cwd=empty,
+                env={"HOME": empty, "PATH": empty, "KUBECONFIG": os.devnull, **nowhere},
+                stdin=subprocess.DEVNULL,
+            )
+        except subprocess.TimeoutExpired:
+            raise Unanswered(f"kubectl kustomize did not end in {SECONDS:.0f} s") from None
+        except OSError as error:
+            raise Unanswered(f"kubectl cannot be run: {error}") from error
+    if done.returncode != 0:
+        raise Refused(f"kubectl kustomize: {clean(done.stderr.strip() or 'failed', 600)}")
+    if len(done.stdout) > MOST_BYTES:
+        raise Refused(f"kubectl kustomize renders more than {MOST_BYTES // 1024 // 1024} MiB")
+    return done.stdout
+
+
+def _objects(text: str) -> list[Json]:
+    try:
+        documents = list(yaml.safe_load_all(text))
+    except yaml.YAMLError as error:
+        raise Refused(f"kubectl kustomize renders no YAML: {clean(str(error))}") from None
+    return [{"metadata": {}, **document} for document in documents if isinstance(document, dict)]

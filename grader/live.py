@@ -1,0 +1,130 @@
+"""A real cluster behind a kubeconfig, as the grader asks it.
+
+The only part of the grader that needs the Kubernetes client.
+
+Made by `labs.attempts` for one grading or one session. Reading and asking only: nothing is changed but the client pods
+that requests
+from inside need, and those are removed again by `close`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import quote
+
+from grader.api import Api, Reply, discovery
+from grader.cluster import HttpAnswer, HttpRequest
+from grader.errors import ExpressionError, Unanswered
+from grader.kustomize import render
+from grader.model import Access, Json, Objects
+from grader.prober import Prober
+
+PAGE = 500
+MOST_OBJECTS = 20_000
+
+
+class LiveCluster:
+    """Asks an API server.
+
+    Args:
+        kubeconfig: File whose current context is used.
+        workspace: The learner's folder, for `render`.
+        kubectl: Program for `render`; default: the one on PATH.
+
+    Raises:
+        Unanswered: The kubeconfig cannot be used.
+    """
+
+    def __init__(self, kubeconfig: Path, *, workspace: Path | None = None, kubectl: Path | None = None) -> None:
+        self._api = Api(kubeconfig)
+        self._prober = Prober(self._api)
+        self._workspace = workspace
+        self._kubectl = kubectl
+
+    def read(self, what: Objects) -> list[Json]:
+        """Return the raw objects, each with its `kind` and `apiVersion`; none when the kind is not served."""
+        resource = discovery(self._api).find(self._api, what.kind, what.api_version)
+        if resource is None:
+            return []
+        query = {"limit": str(PAGE)}
+        if what.selector:
+            query["labelSelector"] = what.selector
+        if what.name:
+            query["fieldSelector"] = f"metadata.name={what.name}"
+        namespace = quote(what.namespace, safe="") if what.namespace else None
+        items = self._pages(resource.path(namespace), query, what)
+        return [{"apiVersion": resource.api_version, "kind": what.kind, **item} for item in items]
+
+    def _pages(self, path: str, query: dict[str, str], what: Objects) -> list[Json]:
+        items: list[Json] = []
+        while len(items) < MOST_OBJECTS:
+            reply = self._api.request("GET", path, query=query)
+            if reply.status == HTTPStatus.NOT_FOUND:
+                return []
+            if reply.status == HTTPStatus.BAD_REQUEST:
+                raise ExpressionError(f"cannot list {what.kind}: {reply.message}", hint="look at the check's selector")
+            _granted(reply, f"list {what.kind}")
+            items += reply.body.get("items") or []
+            token = (reply.body.get("metadata") or {}).get("continue")
+            if not token:
+                return items
+            query = {**query, "continue": token}
+        raise Unanswered(f"there are more than {MOST_OBJECTS} {what.kind} objects")
+
+    def allowed(self, question: Access) -> tuple[bool, str]:
+        """Ask for a SubjectAccessReview."""
+        resource, _, subresource = question.resource.partition("/")
+        attributes = {
+            "verb": question.verb,
+            "group": question.group,
+            "resource": resource,
+            "subresource": subresource,
+            "namespace": question.namespace,
+            "name": question.name,
+        }
+        user, groups = _subject(question)
+        spec = {"user": user, "groups": groups, "resourceAttributes": {k: v for k, v in attributes.items() if v}}
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+        reply = self._api.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body=review)
+        _granted(reply, "review an access")
+        status = reply.body.get("status") or {}
+        return bool(status.get("allowed")), str(status.get("reason") or status.get("evaluationError") or "")
+
+    def http(self, request: HttpRequest) -> list[HttpAnswer]:
+        """Send the request from inside the cluster."""
+        return self._prober.send(request)
+
+    def render(self, folder: str) -> list[Json]:
+        """Render a kustomization of the workspace; raises `Refused` with kustomize's words."""
+        if self._workspace is None:
+            raise Unanswered("this task has no workspace to render from")
+        return render(self._workspace, folder, self._kubectl)
+
+    def now(self) -> datetime:
+        """Return the API server's time."""
+        return self._api.now()
+
+    def close(self) -> None:
+        """Remove the client pods and close all connections."""
+        try:
+            self._prober.close()
+        finally:
+            self._api.close()
+
+
+def _granted(reply: Reply, what: str) -> None:
+    if not reply.ok:
+        raise Unanswered(f"the API server refuses to {what}: {reply.message}")
+
+
+def _subject(question: Access) -> tuple[str, list[str]]:
+    """Return user and groups as the API server would see them; a service account is always in its groups."""
+    account = question.serviceaccount.replace("/", ":")
+    user = question.user or f"system:serviceaccount:{account}"
+    groups = [*question.groups, "system:authenticated"]
+    if user.startswith("system:serviceaccount:"):
+        namespace = user.split(":")[2]
+        groups += ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
+    return user, groups
