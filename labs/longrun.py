@@ -13,7 +13,7 @@ import tempfile
 import time
 from typing import TYPE_CHECKING
 
-from labs import tools
+from labs import paths, tools
 from labs.errors import MachineError
 
 if TYPE_CHECKING:
@@ -31,14 +31,19 @@ class CommandFailedError(Exception):
     Args:
         program: Its name.
         code: Its exit status; negative is the signal that ended it.
-        tail: The last lines it wrote, both streams together.
+        output: The end of what it wrote, both streams together.
     """
 
-    def __init__(self, program: str, code: int, tail: str) -> None:
-        super().__init__(f"{program} ended with {code}" + (f": {tail}" if tail else ""))
+    def __init__(self, program: str, code: int, output: str) -> None:
         self.program = program
         self.code = code
-        self.tail = tail
+        self.output = output
+        super().__init__(f"{program} ended with {code}: {self.reason}")
+
+    @property
+    def reason(self) -> str:
+        """Return its last line that says something."""
+        return next((line.strip() for line in reversed(self.output.splitlines()) if line.strip()), "it said nothing")
 
 
 def run(
@@ -47,6 +52,7 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     progress: Callable[[float], None] | None = None,
+    log: Path | None = None,
 ) -> None:
     """Run a program to its end.
 
@@ -56,19 +62,20 @@ def run(
         cwd: Its working directory.
         progress: Called about once a second with the elapsed seconds. When it raises, the program is stopped: that is
             how a caller cancels.
+        log: File that keeps what the program writes, for a person; nothing is kept when left out.
 
     Raises:
         CommandFailedError: It ended with something other than 0.
         MachineError: It is not installed.
     """
-    with tempfile.TemporaryFile() as log:
+    with log.open("w+b") if log else tempfile.TemporaryFile() as output:
         try:
             child = subprocess.Popen(
                 [*_guard(), *command],
                 env=env,
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
@@ -82,7 +89,7 @@ def run(
             _stop(child)
             raise
         if child.returncode != 0:
-            raise CommandFailedError(os.path.basename(command[0]), child.returncode, _tail(log.fileno()))  # noqa: PTH119 - a bare name stays one
+            raise CommandFailedError(os.path.basename(command[0]), child.returncode, _tail(output.fileno()))  # noqa: PTH119 - a bare name stays one
 
 
 def _wait(child: subprocess.Popen[bytes], progress: Callable[[float], None] | None) -> None:
@@ -118,3 +125,10 @@ def _tail(descriptor: int) -> str:
     size = os.fstat(descriptor).st_size
     text = os.pread(descriptor, 8192, max(0, size - 8192)).decode(errors="replace")
     return "\n".join(text.strip().splitlines()[-_TAIL_LINES:])
+
+
+def log_file(name: str) -> Path:
+    """Return the place of the log of one long job, in the cache folder; the next job of that name overwrites it."""
+    folder = paths.cache_dir() / "logs"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{name}.log"

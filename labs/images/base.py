@@ -1,0 +1,141 @@
+"""The base of the images: Debian packages put together here, or a public image where that is wanted or all there is.
+
+Called by the builder. `cluster-config/images/base/base.yaml` says what is in it; `LABS_IMAGE_BASE` chooses: `local`,
+`public`, any image's name, or (unset) local where `mmdebstrap` is there and public elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from labs import longrun, paths, tools
+from labs.errors import DataError, MachineError
+from labs.events import Listener, Progress, State, Step
+from labs.images import recipe
+from labs.providers.engine import catalog, store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STEP = "image:base"
+EXPECTED_SECONDS = 40.0
+_VARIABLE = "LABS_IMAGE_BASE"
+_HOOK = Path("/usr/share/mmdebstrap/hooks/merged-usr")
+# Bytecode with times in it would be stale in the image, whose files are all of 1970: every start would compile again.
+_COMPILE = (
+    'find "$1"/usr/lib/python3* -name __pycache__ -prune -exec rm -rf {} + ; '
+    'for lib in "$1"/usr/lib/python3.*; do '
+    'chroot "$1" python3 -m compileall -q --invalidation-mode unchecked-hash "${lib#"$1"}"; done'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A choice of base.
+
+    Attributes:
+        reference: The public image, empty for the one made here.
+        identity: Enters the content tag of every image on it.
+    """
+
+    reference: str
+    identity: str
+
+
+def candidates() -> list[Base]:
+    """Return the bases that would do, the best first; more than one only when nothing was chosen."""
+    spec, text = _spec()
+    digest = hashlib.sha256(f"{text}\0{_COMPILE}\0{catalog.go_arch()}".encode()).hexdigest()[:12]
+    local = Base("", f"local-{digest}")
+    wanted = os.environ.get(_VARIABLE, "auto")
+    if wanted == "local":
+        return [local]
+    reference = str(spec["public"]) if wanted in {"auto", "public"} else wanted
+    containerfile = public_containerfile().read_text()
+    public = Base(reference, hashlib.sha256(f"{reference}\0{containerfile}".encode()).hexdigest()[:12])
+    return [local, public] if wanted == "auto" else [public]
+
+
+def public_containerfile() -> Path:
+    """Return the Containerfile that adds to a public image what the local base has too."""
+    return recipe.images_dir() / "base" / "Containerfile.public"
+
+
+def local_tar(base: Base, scratch: Path, emit: Listener) -> Path:
+    """Return the local base's root file system, made by `mmdebstrap` when it is not cached.
+
+    Raises:
+        MachineError: `mmdebstrap` is missing or fails; the hint names the ways out.
+    """
+    target = paths.cache_dir() / "images" / "base" / f"{base.identity}.tar"
+    if cached := store.lookup(target):
+        return cached
+    started = time.monotonic()
+    emit(Step(STEP, "Debian base of the images", State.RUNNING, f"mmdebstrap, about {EXPECTED_SECONDS:.0f} s"))
+    draft = scratch / "base.tar"
+
+    def progress(elapsed: float) -> None:
+        done = min(elapsed, EXPECTED_SECONDS)
+        emit(Progress(STEP, done, EXPECTED_SECONDS, "seconds", elapsed, EXPECTED_SECONDS))
+
+    spec, _ = _spec()
+    log = longrun.log_file("base")
+    try:
+        longrun.run(_command(spec, draft), env=_environment(scratch), progress=progress, log=log)
+    except longrun.CommandFailedError as error:
+        emit(Step(STEP, "Debian base of the images", State.FAILED, error.reason))
+        raise MachineError(f"The Debian base cannot be made: {error.reason} (all of it: {log})", hint=_HINT) from error
+    seconds = time.monotonic() - started
+    path = store.add(target, draft, origin="build", seconds=seconds)
+    emit(Step(STEP, "Debian base of the images", State.DONE, f"{path.stat().st_size >> 20} MiB", seconds))
+    return path
+
+
+_HINT = "look at apt's sources (apt-get update must work), or use a registry: LABS_IMAGE_BASE=public, or a bundle"
+
+
+def _spec() -> tuple[dict[str, Any], str]:
+    source = recipe.images_dir() / "base" / "base.yaml"
+    try:
+        text = source.read_text()
+        return dict(yaml.safe_load(text)), text
+    except (OSError, yaml.YAMLError, TypeError, ValueError) as error:
+        raise DataError(f"The base's recipe cannot be read: {error}", where=f"{source}:1") from error
+
+
+def _command(spec: Mapping[str, Any], target: Path) -> list[str]:
+    command = [str(tools.require("mmdebstrap")), "--quiet", "--variant=essential"]
+    if _HOOK.is_dir():  # else `usrmerge` comes in, and all of Perl with it
+        command.append(f"--hook-dir={_HOOK}")
+    command += ['--aptopt=Acquire::Languages "none"', '--aptopt=APT::Install-Recommends "false"']
+    command.append('--aptopt=APT::Sandbox::User "root"')  # the cache folder is closed to _apt
+    command += ["--dpkgopt=force-unsafe-io", f"--include={','.join(spec['packages'])}"]
+    command += [f"--dpkgopt=path-exclude={pattern}" for pattern in spec["exclude"]]
+    command.append(f"--customize-hook={_COMPILE}")
+    unwanted = " ".join(f'"$1"/{pattern}' for pattern in spec["remove"])
+    command.append(f"--customize-hook=rm -rf {unwanted}")
+    return [*command, str(spec["suite"]), str(target), _mirror(spec)]
+
+
+def _mirror(spec: Mapping[str, Any]) -> str:
+    """Return what mmdebstrap takes as sources: this machine's own where they are of the suite, else Debian's."""
+    for path in (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list")):
+        try:
+            text = path.read_text()
+        except OSError:
+            continue
+        if re.search(rf"^(?:Suites:|deb )[^#\n]*\b{spec['suite']}\b", text, re.MULTILINE):
+            return str(path)
+    return str(spec["mirror"])
+
+
+def _environment(scratch: Path) -> dict[str, str]:
+    return {**os.environ, "SOURCE_DATE_EPOCH": "0", "TMPDIR": str(scratch), "LC_ALL": "C.UTF-8"}
