@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 def up(
     session: Session,
-    profile: Annotated[str, typer.Option("--profile", metavar="NAME", help="Topology of the cluster.")] = "",
+    profile: Annotated[str, typer.Option("--profile", metavar="NAME", help="Topology (default: two-cpu).")] = "",
 ) -> None:
     """Bring the cluster up, repair it, or find that it runs already."""
     from labs.providers.base import DEFAULT_PROFILE
@@ -40,7 +40,8 @@ def up(
     began = time.monotonic()
     with session.listener() as emit:
         provider = session.chosen()
-        handle = provider.up(session.cluster, profile=profile or DEFAULT_PROFILE, emit=emit)
+        made_from = provider.status(session.cluster).profile
+        handle = provider.up(session.cluster, profile=profile or made_from or DEFAULT_PROFILE, emit=emit)
     seconds = time.monotonic() - began
     session.show({**_handle(handle), "seconds": round(seconds, 3)}, _ready(session, handle, seconds))
 

@@ -52,7 +52,7 @@ def summary(terminal: Terminal, result: Report) -> str:
     if result.broken_guards:
         return f"{terminal.paint('FAILED', 'red', 'bold')}  a guard was broken: the task counts zero ({counted})"
     if result.unknown:
-        return f"{terminal.paint('UNKNOWN', 'yellow', 'bold')}  {tail}; what is unknown costs nothing, grade again"
+        return f"{terminal.paint('UNKNOWN', 'yellow', 'bold')}  {tail}\nwhat is unknown costs nothing: grade again"
     return f"{terminal.paint('FAILED', 'red', 'bold')}  {tail}"
 
 
