@@ -83,6 +83,10 @@ def from_environment(environ: Mapping[str, str], *, enabled: bool) -> Faults:
         StartupError: A switch is set in a process without faults, is unknown, or is no number in its range.
     """
     given = {name: value for name, value in environ.items() if name.startswith(_PREFIX)}
+    known = {_PREFIX + field.name.upper(): field.name for field in fields(Faults)}
+    if not enabled:
+        # Others are none of ours: a Service called `fault-…` gives every pod beside it variables with this prefix.
+        given = {name: value for name, value in given.items() if name in known}
     if given and not enabled:
         raise StartupError(
             "fault switches are set but not enabled",
@@ -90,7 +94,6 @@ def from_environment(environ: Mapping[str, str], *, enabled: bool) -> Faults:
             switches=sorted(given),
             hint="start with --enable-faults or unset them",
         )
-    known = {_PREFIX + field.name.upper(): field.name for field in fields(Faults)}
     values: dict[str, float] = {}
     for name, text in given.items():
         if name not in known:

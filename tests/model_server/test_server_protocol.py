@@ -135,8 +135,9 @@ def one(**changes: Any) -> dict[str, Any]:
     "body",
     [
         b"", b"{", b"\xff\xfe", b"[]", b"null", {}, {"inputs": []}, {"inputs": {}}, {"inputs": [1]}, {"inputs": [{}]},
-        one(name="other"), one(name=None), one(datatype="INT64"), one(datatype=None), one(shape=[1]), one(shape=[1, 21]),
-        one(shape=[-1, 20]), one(shape=[True, 20]), one(shape="x"), one(shape=[0, 20], data=[]), one(shape=[2**62, 20]),
+        one(name="other"), one(name=None), one(datatype="INT64"), one(datatype=None), one(shape=[1]),
+        one(shape=[1, 21]), one(shape=[-1, 20]), one(shape=[True, 20]), one(shape="x"), one(shape=[0, 20], data=[]),
+        one(shape=[2**62, 20]),
         one(data=None), one(data=[1.0] * 19), one(data="x" * 20), one(data=["1"] * 20), one(data=[None] * 20),
         one(data=[[1.0], [1.0, 2.0]]), one(data=[True] * 20), one(parameters={"binary_data_size": 80}),
         {"inputs": mlp_request(1.0)["inputs"] * 2}, one() | {"id": 7}, one() | {"outputs": [{"name": "nope"}]},
@@ -184,7 +185,8 @@ def test_a_binary_body_never_comes_back_or_into_the_log(client: httpx.Client, se
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/nowhere", 404), ("GET", "/", 404), ("GET", "/v2/models/none", 404), ("GET", "/v2/models/none/ready", 404),
+        ("GET", "/nowhere", 404), ("GET", "/", 404), ("GET", "/v2/models/none", 404),
+        ("GET", "/v2/models/none/ready", 404),
         ("GET", "/v2/models/mlp/versions/3", 404), ("GET", "/v2/models/mlp/versions/x/ready", 404),
         ("POST", "/v2/models/none/infer", 404), ("POST", "/v2/models/mlp/versions/3/infer", 404),
         ("POST", "/v2/models/mlp/versions/01x/infer", 404), ("POST", "/v2/models/a/b/infer", 404),
@@ -228,7 +230,8 @@ def test_metrics_statistics_and_the_access_log_agree(client: httpx.Client, serve
     assert stats["batch_stats"][0]["batch_size"] == 1
     text = client.get("/metrics").text
     for name in (
-        "inference_request_duration_seconds_bucket", "inference_queue_duration_seconds_count", "inference_batch_size_sum",
+        "inference_request_duration_seconds_bucket",
+        "inference_queue_duration_seconds_count", "inference_batch_size_sum",
         "inference_compute_duration_seconds_sum", "inference_requests_in_flight", "inference_queue_depth",
         'inference_model_info{model="mlp",platform="onnxruntime",provider="CPUExecutionProvider",version="2"} 1.0',
         "inference_model_load_seconds", "inference_unknown_model_requests_total", "process_resident_memory_bytes",
