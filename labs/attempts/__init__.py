@@ -1,1 +1,1 @@
-"""Attempts: what a learner began, did and got. The state is in SQLite before it is shown."""
+"""Attempts at tasks: their events, what a learner can do, and how a task enters and leaves a cluster."""

@@ -3,18 +3,35 @@
 tasks = Tasks(handle)                 one per cluster
 started = tasks.start("model-not-found", emit=...)
 report = tasks.check("model-not-found")
+
+It turns calls into events of `store.py` and steps of `seeding.py`; it knows neither SQL nor the API server.
 """
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from grader.model import Report
+from grader.errors import GraderError
+from grader.model import Outcome, Report, Verdict
+from labs import paths
+from labs.attempts import fixes, history, seeding, workspace
+from labs.attempts.history import Stage, Story
+from labs.attempts.store import Store, utc_now
+from labs.course.load import load_course
 from labs.course.models import Course, Fix, Scenario
-from labs.events import Listener, silent
+from labs.errors import ClusterError, UsageError
+from labs.events import Listener, Notice, silent
+from labs.inject.api import Api
 from labs.providers.base import ClusterHandle
+
+if TYPE_CHECKING:
+    from grader.cluster import Cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +66,9 @@ class Progress:
     """What has been done with a scenario so far.
 
     Attributes:
-        attempts: Number of attempts.
-        solved: Whether one passed.
-        best_seconds: Shortest time from start to pass, or None.
+        attempts: Number of attempts that were ready to work on.
+        solved: Whether one passed before its solution was seen.
+        best_seconds: Shortest time from start to such a pass, or None.
     """
 
     attempts: int
@@ -66,65 +83,256 @@ class Tasks:
         handle: The running cluster; None gives a service that can only read (course, progress).
         course: The course; default: loaded from `paths.scenarios_dir()`.
         store: SQLite file; default: `paths.state_dir() / "attempts.db"`.
+        clock: Time of the events (UTC).
 
-    Raises (all methods): `UsageError` for an unknown scenario or one that is not started, `ClusterError` when the cluster does not
-    answer, `NotOursError` when the cluster or a namespace is not ours.
+    Raises (all methods): `UsageError` for an unknown scenario or one that is not started, `ClusterError` when the
+    cluster does not answer, `NotOursError` when the cluster or a namespace is not ours.
     """
 
     def __init__(
-        self, handle: ClusterHandle | None, *, course: Course | None = None, store: Path | None = None
+        self,
+        handle: ClusterHandle | None,
+        *,
+        course: Course | None = None,
+        store: Path | None = None,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        raise NotImplementedError
+        self._handle = handle
+        self._course = course
+        self._store = Store(store or paths.state_dir() / "attempts.db", clock=clock)
 
     @property
     def course(self) -> Course:
         """The course."""
-        raise NotImplementedError
+        if self._course is None:
+            self._course = load_course()
+        return self._course
 
     def scenario(self, scenario_id: str) -> Scenario:
         """Return a scenario; an unknown id raises `UsageError` that names the nearest ones."""
-        raise NotImplementedError
+        known = {scenario.id: scenario for scenario in self.course.scenarios}
+        if scenario_id in known:
+            return known[scenario_id]
+        near = difflib.get_close_matches(scenario_id, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`labs scenarios list` shows them all"
+        raise UsageError(f"there is no scenario `{scenario_id}`", hint=hint)
 
     def lacking(self, scenario_id: str) -> list[str]:
         """Return what the cluster lacks for the scenario, empty when it can run."""
-        raise NotImplementedError
+        scenario = self.scenario(scenario_id)
+        return scenario.file.requires.missing(self._handle.capabilities) if self._handle else []
 
     def start(self, scenario_id: str, *, emit: Listener = silent) -> Attempt:
-        """Seed the task: guard the baseline, apply setup and faults, record the snapshot. A running attempt is resumed, not begun again."""
-        raise NotImplementedError
+        """Seed the task: guard the baseline, apply setup and faults, record the snapshot.
+
+        A running attempt is resumed, not begun again.
+        """
+        lacking = self.lacking(scenario_id)
+        if lacking:
+            raise UsageError(
+                f"the task {scenario_id} cannot run here: {'; '.join(lacking)}", hint="`labs scenarios list`"
+            )
+        with self._bench(scenario_id, emit) as bench, bench.lock():
+            story = seeding.mend(bench)
+            if story is None:
+                seeding.start(bench)
+            elif gone := seeding.missing(bench):
+                raise ClusterError(
+                    f"the task runs, but its namespace {', '.join(gone)} is gone",
+                    where=scenario_id,
+                    hint=f"labs scenarios reset {scenario_id}",
+                )
+        return self._running(scenario_id)
 
     def current(self, scenario_id: str) -> Attempt | None:
         """Return the attempt that runs, or None."""
-        raise NotImplementedError
+        scenario = self.scenario(scenario_id)
+        story = self._open(scenario.id)
+        return self._attempt(story) if story else None
 
     def running(self) -> list[Attempt]:
         """Return all attempts that run on this cluster."""
-        raise NotImplementedError
+        if self._handle is None:
+            return []
+        known = {scenario.id for scenario in self.course.scenarios}
+        stories = history.stories(self._store.events(self._handle.id)).values()
+        return [self._attempt(s) for s in stories if s.stage in _AT_WORK and s.scenario in known]
 
     def check(self, scenario_id: str, *, settle: float | None = None, emit: Listener = silent) -> Report:
-        """Grade the task and record the report. `settle`: seconds to wait at most while things move (default: the scenario's)."""
-        raise NotImplementedError
+        """Grade the task and record the report.
+
+        `settle`: seconds to wait at most while things move (default: the scenario's).
+        """
+        scenario = self.scenario(scenario_id)
+        story = self._started(scenario_id)
+        report = self._grade(scenario, story, scenario.file.settle_seconds if settle is None else settle, emit)
+        self._note(story, "check", report.model_dump(mode="json"))
+        return report
 
     def hint(self, scenario_id: str) -> tuple[str, str]:
         """Take the next hint; return its level and text. The last is returned again when all are taken."""
-        raise NotImplementedError
+        scenario = self.scenario(scenario_id)
+        story = self._started(scenario_id)
+        levels = scenario.file.hints
+        if not levels:
+            raise UsageError(f"the task {scenario_id} has no hints", hint=f"labs scenarios solution {scenario_id}")
+        level = next((name for name in levels if name not in story.hints), levels[-1])
+        self._note(story, "hint", {"level": level})
+        text = scenario.hints.get(level, "")
+        return level, text + self._fresh_look(scenario, story) if level == "live" else text
 
     def solution(self, scenario_id: str) -> Fix:
         """Return the solution and record that it was seen."""
-        raise NotImplementedError
+        scenario = self.scenario(scenario_id)
+        story = self._open(scenario_id)
+        if story is not None:
+            self._note(story, "solution")
+        return scenario.solution
 
     def apply_fix(self, scenario_id: str, fix: Fix, *, emit: Listener = silent) -> None:
         """Do what a fix says, step by step (demo, prove, `solution --apply`)."""
-        raise NotImplementedError
+        story = self._started(scenario_id)
+        handle = self._cluster()
+        if fix.id == "solution":
+            self._note(story, "solution")
+        self._note(story, "fix", {"id": fix.id})
+        fixes.apply_fix(handle, workspace.folder(handle.name, scenario_id), fix, emit=emit)
 
     def reset(self, scenario_id: str, *, emit: Listener = silent) -> Attempt:
         """Put the task back to its broken start, exactly, and touch no other task. The clock goes on."""
-        raise NotImplementedError
+        with self._bench(scenario_id, emit) as bench, bench.lock():
+            found = bench.story()
+            if found is not None and found.stage in _AT_WORK:
+                seeding.reset(bench, found)
+            else:
+                seeding.mend(bench)
+        return self._running(scenario_id)
 
     def stop(self, scenario_id: str, *, emit: Listener = silent) -> None:
-        """End the attempt and remove all that the task brought to the cluster; foreign objects it changed are restored."""
-        raise NotImplementedError
+        """End the attempt and remove all that the task brought; foreign objects it changed are restored."""
+        with self._bench(scenario_id, emit) as bench, bench.lock():
+            story = bench.story()
+            if story is None:
+                raise self._not_started(scenario_id)
+            seeding.stop(bench, story)
+
+    def differences(self, scenario_id: str, *, emit: Listener = silent) -> list[str]:
+        """Return what of a running task is not as it was at its start; empty right after a reset (prove)."""
+        with self._bench(scenario_id, emit) as bench:
+            return seeding.differences(bench)
 
     def progress(self) -> dict[str, Progress]:
         """Return scenario id → progress over all clusters."""
-        raise NotImplementedError
+        result: dict[str, Progress] = {}
+        for story in history.stories(self._store.events()).values():
+            if story.started is None:
+                continue
+            before = result.get(story.scenario, Progress(0, solved=False, best_seconds=None))
+            seconds = [s for s in (before.best_seconds, story.seconds if story.by_oneself else None) if s is not None]
+            solved = before.solved or story.by_oneself
+            result[story.scenario] = Progress(
+                before.attempts + 1, solved=solved, best_seconds=min(seconds, default=None)
+            )
+        return result
+
+    # --- below: nothing a caller needs
+    # ---------------------------------------------------------------------------------
+
+    def _cluster(self) -> ClusterHandle:
+        if self._handle is None:
+            raise ClusterError("no cluster runs", hint="`labs up` brings one up")
+        return self._handle
+
+    @contextmanager
+    def _bench(self, scenario_id: str, emit: Listener) -> Iterator[seeding.Bench]:
+        scenario, handle = self.scenario(scenario_id), self._cluster()
+        api = Api(handle.kubeconfig)
+        try:
+            yield seeding.Bench(handle, api, lambda: self._look(scenario), self._store, scenario, emit)
+        finally:
+            api.close()
+
+    def _look(self, scenario: Scenario) -> Cluster:
+        from grader.live import LiveCluster  # noqa: PLC0415 - its Kubernetes client takes 0.4 s to load; reading needs none
+
+        handle = self._cluster()
+        try:
+            return LiveCluster(handle.kubeconfig, workspace=workspace.folder(handle.name, scenario.id))
+        except GraderError as error:
+            raise ClusterError(error.message, hint=error.hint or "`labs status` tells what runs") from None
+
+    def _grade(self, scenario: Scenario, story: Story, settle: float, emit: Listener) -> Report:
+        from grader.runner import grade  # noqa: PLC0415 - as in `_look`
+
+        cluster = self._look(scenario)
+        try:
+            return grade(
+                scenario.id,
+                scenario.file.checks,
+                scenario.file.guards,
+                cluster,
+                has=self._cluster().capabilities,
+                requires=scenario.file.requires,
+                namespaces=scenario.file.namespaces,
+                baseline=seeding.guards_baseline(self._store, story.id),
+                settle=settle,
+                on_progress=lambda said: emit(Notice(said)),
+            )
+        finally:
+            cluster.close()
+
+    def _fresh_look(self, scenario: Scenario, story: Story) -> str:
+        """Return the first thing that fails right now, for the live hint."""
+        report = self._grade(scenario, story, 0.0, silent)
+        failing = next((v for v in report.checks if v.outcome is Outcome.FAILED), None)
+        if failing is None:
+            said = "Nothing fails at this moment." if not report.unknown else "The cluster could not be asked just now."
+            return f"\n\n{said}"
+        return f"\n\n{_evidence(failing)}"
+
+    def _open(self, scenario_id: str) -> Story | None:
+        if self._handle is None:
+            return None
+        story = history.open_story(self._store.events(self._handle.id, scenario_id))
+        return story if story and story.stage in _AT_WORK else None
+
+    def _started(self, scenario_id: str) -> Story:
+        self._cluster()
+        story = self._open(self.scenario(scenario_id).id)
+        if story is None:
+            raise self._not_started(scenario_id)
+        return story
+
+    def _not_started(self, scenario_id: str) -> UsageError:
+        return UsageError(f"the task {scenario_id} is not started", hint=f"labs scenarios start {scenario_id}")
+
+    def _running(self, scenario_id: str) -> Attempt:
+        return self._attempt(self._started(scenario_id))
+
+    def _note(self, story: Story, kind: str, data: dict[str, object] | None = None) -> None:
+        self._store.append(story.cluster, story.scenario, story.id, kind, data)
+
+    def _attempt(self, story: Story) -> Attempt:
+        return Attempt(
+            id=story.id,
+            scenario=story.scenario,
+            started=story.started or story.began,
+            ended=story.passed or story.stopped,
+            hints=tuple(story.hints),
+            solved=story.passed is not None,
+            saw_solution=story.saw_solution is not None,
+            last=story.last,
+            workspace=workspace.folder(self._cluster().name, story.scenario),
+        )
+
+
+_AT_WORK = frozenset({Stage.RUNNING, Stage.RESETTING})
+
+
+def _evidence(verdict: Verdict) -> str:
+    lines = [
+        f"Right now this fails: {verdict.about}",
+        f"  observed: {verdict.observed}",
+        f"  expected: {verdict.expected}",
+    ]
+    return "\n".join([*lines, *(f"  {line}" for line in verdict.mismatches[:3])])

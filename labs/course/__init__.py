@@ -1,1 +1,1 @@
-"""The course as data: chapters, scenarios and fixes, loaded from `scenarios/` and validated."""
+"""The course as data: typed models, loading with `file:line`, lint, JSON Schema."""

@@ -1,4 +1,7 @@
-"""Typed models of the course. `labs.course.load` fills them; `lint`, `inject`, `attempts`, `cli` and `tui` read them. No I/O here."""
+"""Typed models of the course. `labs.course.load` fills them; `lint`, `inject`, `attempts`, `cli` and `tui` read them.
+
+No I/O here.
+"""
 
 from __future__ import annotations
 
@@ -175,6 +178,24 @@ class Scenario(Spec):
     def id(self) -> str:
         """The scenario's id."""
         return self.file.id
+
+
+class ChapterFile(Spec):
+    """`chapter.yaml`, as written by its author.
+
+    Attributes:
+        number: 1–6, the same as in the folder's name, which is the default.
+        title: Title.
+        summary: One or two sentences.
+        weight: Share of the mock exam in percent.
+        lessons: Lesson number (`"1.4"`) → title.
+    """
+
+    number: int | None = Field(default=None, ge=1, le=6)
+    title: str
+    summary: str
+    weight: int = Field(ge=1, le=100)
+    lessons: dict[str, str]
 
 
 class Chapter(Spec):

@@ -1,0 +1,358 @@
+"""Puts one task into a cluster, back to its start, and out again. Every step is in the store before it is done.
+
+`service.Tasks` calls `start`, `reset`, `stop` and `mend`; `labs.prove` asks `differences`. What a step does to the
+cluster is in
+`labs.inject`; here is the order, and what is remembered, so that a step cut off by `kill -9` can be done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.cluster import Cluster
+from grader.errors import GraderError
+from grader.guards import Baseline, capture
+from grader.model import Json
+from labs import paths
+from labs.attempts import workspace
+from labs.attempts.history import Stage, Story, open_story
+from labs.attempts.steps import step
+from labs.attempts.store import Store
+from labs.course.models import Scenario
+from labs.errors import ClusterError, LabsError, UsageError
+from labs.events import Listener, Notice
+from labs.inject import faults, guard, manifests, remove, restore, snapshot
+from labs.inject.api import Api
+from labs.inject.apply import apply, wait_created, wait_ready
+from labs.inject.snapshot import Snapshot
+from labs.providers.base import ClusterHandle
+
+EQUAL_WITHIN = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One task on one cluster, with all that is needed to work on it.
+
+    Attributes:
+        handle: The cluster.
+        api: A connection that may write.
+        look: Opens a connection of the grader.
+        store: The event file.
+        scenario: The task.
+        emit: Who is told.
+    """
+
+    handle: ClusterHandle
+    api: Api
+    look: Callable[[], Cluster]
+    store: Store
+    scenario: Scenario
+    emit: Listener
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the learner's files."""
+        return workspace.folder(self.handle.name, self.scenario.id)
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """The task's namespaces."""
+        return self.scenario.file.namespaces
+
+    def story(self) -> Story | None:
+        """Return the attempt that is open on this cluster, or None."""
+        return open_story(self.store.events(self.handle.id, self.scenario.id))
+
+    def note(self, attempt: str, kind: str, data: Json | None = None) -> None:
+        """Write an event of this task."""
+        self.store.append(self.handle.id, self.scenario.id, attempt, kind, data)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from starting, resetting or stopping the same task at the same time.
+
+        Raises:
+            UsageError: One of them is at it.
+        """
+        folder = paths.state_dir() / "locks"
+        folder.mkdir(exist_ok=True, mode=0o700)
+        with (folder / f"{self.handle.id}-{self.scenario.id}.lock").open("w") as file:
+            if not _locked(file):
+                hint = "wait for it to end, then try again"
+                raise UsageError(f"another `labs` is working on the task {self.scenario.id}", hint=hint)
+            yield
+
+
+def _locked(file: Any) -> bool:
+    try:
+        import fcntl  # noqa: PLC0415 - Windows has none; there the store's own locking has to do
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def start(bench: Bench) -> None:
+    """Seed the task from nothing.
+
+    Raises:
+        NotOursError: The cluster, or a namespace, is not ours. Nothing was changed.
+        ClusterError: It does not answer, or refuses an object. What had been brought is taken out again.
+    """
+    with step(bench.emit, "guard", "Looking whether the cluster is ours and free"):
+        stages = manifests.stages(bench.scenario)
+        guard.own_cluster(bench.api, bench.handle)
+        left = guard.namespaces(bench.api, bench.namespaces, bench.scenario.id)
+        guard.nodes(bench.api, least=bench.scenario.file.requires.nodes, scenario_nodes_may_fail=True)
+    attempt = secrets.token_hex(8)
+    bench.note(attempt, "begin", _before(bench, stages))
+    try:
+        if any(left.values()):
+            with step(bench.emit, "clean", "Removing what an earlier start left"):
+                remove.remove_namespaces(bench.api, bench.namespaces)
+        _inject(bench, stages)
+        with step(bench.emit, "baseline", "Recording the baseline"):
+            workspace.restore(bench.scenario.folder / "workspace", bench.folder)
+            bench.note(attempt, "ready", _state(bench))
+    except (LabsError, GraderError, KeyboardInterrupt):
+        with contextlib.suppress(LabsError):  # the error that is raised is the one to tell; a later start or stop mends
+            _take_out(bench, attempt)
+        raise
+
+
+def _before(bench: Bench, stages: list[list[Json]]) -> Json:
+    """Return what has to be known before the first write, so that everything can be undone."""
+    named = snapshot.tracked(bench.scenario)
+    return {
+        "namespaces": list(bench.namespaces),
+        "stages": stages,
+        "digest": bench.scenario.digest,
+        "inventory": snapshot.inventory(bench.api),
+        "foreign": snapshot.build(snapshot.foreign(bench.api, named, bench.scenario.id)).to_json(),
+    }
+
+
+def _inject(bench: Bench, stages: list[list[Json]]) -> None:
+    for number, stage in enumerate(stages):
+        if number:
+            with step(bench.emit, "healthy", "Waiting until the healthy state is ready", "≤ 120 s"):
+                wait_ready(bench.api, _workloads(stages[0]))
+        title = "Breaking it" if number else "Applying the task's objects"
+        with step(bench.emit, f"apply-{number}", title) as said:
+            apply(bench.api, stage)
+            said.append(f"{len(stage)} objects")
+    _live(bench)
+    _wait_created(bench, stages)
+
+
+def _live(bench: Bench) -> None:
+    for fault in manifests.live_faults(bench.scenario):
+        resource = bench.api.resource("", faults.target(fault.use).kind)
+        wanted = faults.patch(bench.api.items(resource), fault.use, fault.with_)
+        bench.api.together(
+            lambda obj: bench.api.merge(
+                obj, {"metadata": {"labels": obj["metadata"].get("labels")}, "spec": obj["spec"]}
+            ),
+            wanted,
+        )
+
+
+def _wait_created(bench: Bench, stages: list[list[Json]]) -> None:
+    with step(bench.emit, "pods", "Waiting for the pods to be made") as said:
+        late = wait_created(bench.api, _workloads(list(manifests.final(stages).values())))
+        said += [f"no pods yet: {name}" for name in late]
+
+
+def _workloads(objects: list[Json]) -> list[Json]:
+    return [o for o in objects if o["kind"] in manifests.WORKLOADS]
+
+
+def _state(bench: Bench) -> Json:
+    """Return what a reset and the guards compare with."""
+    objects = snapshot.build(snapshot.contents(bench.api, bench.namespaces, bench.scenario.id))
+    named = snapshot.tracked(bench.scenario)
+    foreign = snapshot.build(snapshot.foreign(bench.api, named, bench.scenario.id))
+    return {"objects": objects.to_json(), "foreign": foreign.to_json(), "guards": _capture(bench)}
+
+
+def _capture(bench: Bench) -> Json:
+    cluster = bench.look()
+    try:
+        return capture(bench.scenario.file.guards, cluster).model_dump(mode="json", by_alias=True)
+    except GraderError as error:
+        raise ClusterError(error.message, hint=error.hint) from None
+    finally:
+        cluster.close()
+
+
+def guards_baseline(store: Store, attempt: str) -> Baseline | None:
+    """Return what the guards compare with."""
+    event = store.latest(attempt, ("ready", "reset"))
+    return Baseline.model_validate(event.data["guards"]) if event else None
+
+
+def reset(bench: Bench, story: Story) -> None:
+    """Put a running task back to its broken start, exactly.
+
+    Raises:
+        ClusterError: The cluster does not answer, or something is still different after several tries; it is named.
+    """
+    begin, ready = _memory(bench, story)
+    baseline = Snapshot.from_json(ready["objects"])
+    with step(bench.emit, "guard", "Looking whether the cluster is ours"):
+        guard.own_cluster(bench.api, bench.handle)
+    bench.note(story.id, "resetting")
+    with step(bench.emit, "restore", "Putting the objects back") as said:
+        _end_dying(bench)
+        said.append(_restore(bench, baseline, begin))
+        snapshot_foreign = Snapshot.from_json(ready["foreign"])
+        said.extend(restore.restore_foreign(bench.api, snapshot_foreign))
+    workspace.restore(bench.scenario.folder / "workspace", bench.folder)
+    _wait_created(bench, begin["stages"])
+    with step(bench.emit, "compare", "Comparing with the baseline"):
+        now = _until_equal(bench, baseline, begin)
+        remembered = Snapshot(baseline.objects, now.marks).to_json()
+        bench.note(story.id, "reset", {**ready, "objects": remembered, "guards": _capture(bench)})
+
+
+def _memory(bench: Bench, story: Story) -> tuple[Json, Json]:
+    begin = bench.store.latest(story.id, ("begin",))
+    ready = bench.store.latest(story.id, ("ready", "reset"))
+    if begin is None or ready is None:
+        hint = f"labs scenarios start {bench.scenario.id}"
+        raise UsageError(f"the task {bench.scenario.id} was not completely started", hint=hint)
+    return begin.data, ready.data
+
+
+def _end_dying(bench: Bench) -> None:
+    """Namespaces somebody has deleted are waited for, so that they can be made again."""
+    found = bench.api.together(
+        lambda n: bench.api.get({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n}}), bench.namespaces
+    )
+    dying = [obj["metadata"]["name"] for obj in found if obj and obj["metadata"].get("deletionTimestamp")]
+    if dying:
+        remove.remove_namespaces(bench.api, dying)
+
+
+def _restore(bench: Bench, baseline: Snapshot, begin: Json) -> str:
+    remove.remove_objects(bench.api, _strays(bench, baseline, begin))
+    now = snapshot.contents(bench.api, bench.namespaces, bench.scenario.id)
+    plan = restore.restore(bench.api, baseline, now, begin["stages"])
+    if len(begin["stages"]) == 1:  # with several, all workloads were made again, pods and all
+        restore.fresh_pods(bench.api, bench.namespaces)
+    return plan.words()
+
+
+def _strays(bench: Bench, baseline: Snapshot, begin: Json) -> list[Json]:
+    """Cluster-scoped objects the learner made for the task; the scenario's own are in the baseline."""
+    found = snapshot.strays(bench.api, begin["inventory"], bench.namespaces, bench.scenario.id)
+    return [o for o in found if snapshot.key_text(o) not in baseline.objects]
+
+
+def _until_equal(bench: Bench, baseline: Snapshot, begin: Json) -> Snapshot:
+    found = Snapshot()
+
+    def equal() -> bool:
+        nonlocal found
+        found = snapshot.build(snapshot.contents(bench.api, bench.namespaces, bench.scenario.id))
+        return found.text() == baseline.text()
+
+    if bench.api.wait(equal, seconds=EQUAL_WITHIN, every=0.2):
+        return found
+    _restore(bench, baseline, begin)  # something was made while we worked: once more
+    if bench.api.wait(equal, seconds=EQUAL_WITHIN, every=0.2):
+        return found
+    words = restore.difference(Snapshot(baseline.objects), Snapshot(found.objects)).words()
+    hint = "something in the cluster goes on changing it; stop the task and start it again"
+    raise ClusterError(f"still different from the baseline: {words}", where=bench.scenario.id, hint=hint)
+
+
+def stop(bench: Bench, story: Story) -> None:
+    """Take the task out of the cluster and restore the foreign objects it changed.
+
+    Raises:
+        ClusterError: A namespace does not go away in time; the reason is the cluster's. `stop` again goes on.
+    """
+    with step(bench.emit, "guard", "Looking whether the cluster is ours"):
+        guard.own_cluster(bench.api, bench.handle)
+    with step(bench.emit, "remove", "Removing the task from the cluster", "≤ 20 s"):
+        _take_out(bench, story.id)
+
+
+def _take_out(bench: Bench, attempt: str) -> None:
+    bench.note(attempt, "stopping")
+    begin = bench.store.latest(attempt, ("begin",))
+    data: Json = begin.data if begin else {"inventory": [], "foreign": Snapshot().to_json(), "namespaces": []}
+    names = list(dict.fromkeys([*bench.namespaces, *data["namespaces"]]))
+    remove.remove_namespaces(bench.api, names)
+    left = snapshot.contents(bench.api, [], bench.scenario.id)
+    if begin is not None:
+        left += snapshot.strays(bench.api, data["inventory"], names, bench.scenario.id)
+    remove.remove_objects(bench.api, left)
+    restore.restore_foreign(bench.api, Snapshot.from_json(data["foreign"]))
+    workspace.remove(bench.folder)
+    bench.note(attempt, "stopped")
+
+
+def mend(bench: Bench) -> Story | None:
+    """Finish what a killed process has begun; return the attempt that runs afterwards, or None.
+
+    A start that was cut off is taken out again, a stop is finished, a reset is done anew.
+    """
+    story = bench.story()
+    if story is None or story.stage is Stage.RUNNING:
+        return story
+    if story.stage is Stage.RESETTING:
+        bench.emit(Notice("A reset was cut off; it is done again."))
+        reset(bench, story)
+        return bench.story()
+    cut = "start" if story.stage is Stage.BEGINNING else "stop"
+    bench.emit(Notice(f"A {cut} was cut off; what it left is removed."))
+    stop(bench, story)
+    return None
+
+
+def missing(bench: Bench) -> list[str]:
+    """Return the task's namespaces that are not there, or are going away."""
+    found = bench.api.together(
+        lambda n: bench.api.get({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n}}), bench.namespaces
+    )
+    gone = [obj is None or bool(obj["metadata"].get("deletionTimestamp")) for obj in found]
+    return [name for name, is_gone in zip(bench.namespaces, gone, strict=True) if is_gone]
+
+
+def differences(bench: Bench) -> list[str]:
+    """Return what of a running task differs from its baseline: objects, foreign objects, files.
+
+    Empty right after a reset.
+    """
+    story = bench.story()
+    if story is None:
+        return ["the task does not run"]
+    begin, ready = _memory(bench, story)
+    now = snapshot.build(snapshot.contents(bench.api, bench.namespaces, bench.scenario.id))
+    result = _unequal(Snapshot.from_json(ready["objects"]), now)
+    named = snapshot.tracked(bench.scenario)
+    foreign = snapshot.build(snapshot.foreign(bench.api, named, bench.scenario.id))
+    result += _unequal(Snapshot.from_json(ready["foreign"]), foreign)
+    result += [snapshot.key_text(o) for o in _strays(bench, Snapshot.from_json(ready["objects"]), begin)]
+    return result + workspace.differs(bench.scenario.folder / "workspace", bench.folder)
+
+
+def _unequal(wanted: Snapshot, found: Snapshot) -> list[str]:
+    keys = sorted({*wanted.objects, *found.objects})
+    return [
+        k
+        for k in keys
+        if json.dumps(wanted.objects.get(k), sort_keys=True) != json.dumps(found.objects.get(k), sort_keys=True)
+    ]

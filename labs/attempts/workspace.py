@@ -1,0 +1,70 @@
+"""The learner's files of a task: a private folder, put back to what the scenario ships.
+
+Called by `seeding.py` and `fixes.py`.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from labs import paths
+from labs.errors import MachineError
+
+
+def folder(cluster: str, scenario_id: str) -> Path:
+    """Return where the files of a task lie; the folder need not be there."""
+    return paths.state_dir() / "workspaces" / cluster / scenario_id
+
+
+def restore(source: Path, target: Path) -> None:
+    """Make `target` hold what `source` holds and nothing else; without a `source`, nothing.
+
+    The folder itself stays, as the learner's shell may stand in it.
+    """
+    try:
+        target.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for path in target.iterdir():
+            _remove(path)
+        if source.is_dir():
+            copy(source, target)
+    except OSError as error:
+        raise MachineError(f"the task's files cannot be written: {error}", where=str(target)) from None
+
+
+def copy(source: Path, target: Path) -> None:
+    """Save all files below `source` over those in `target`."""
+    try:
+        for path in _files(source):
+            saved = target / path.relative_to(source)
+            saved.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, saved)
+    except OSError as error:
+        raise MachineError(f"the task's files cannot be written: {error}", where=str(target)) from None
+
+
+def remove(target: Path) -> None:
+    """Remove the task's files."""
+    shutil.rmtree(target, ignore_errors=True)
+
+
+def differs(source: Path, target: Path) -> list[str]:
+    """Return the files that are not what the scenario ships, by name."""
+    ours = {p.relative_to(source): p for p in _files(source)} if source.is_dir() else {}
+    theirs = {p.relative_to(target): p for p in _files(target)} if target.is_dir() else {}
+    wrong = set(ours) ^ set(theirs)
+    wrong |= {n for n in set(ours) & set(theirs) if not filecmp.cmp(ours[n], theirs[n], shallow=False)}
+    return sorted(str(name) for name in wrong)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    return (p for p in sorted(root.rglob("*")) if p.is_file())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

@@ -1,0 +1,20 @@
+"""JSON Schema of the files an author writes, for editors. `labs scenarios schema` and `labs lint --schema` print it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from labs.course.models import ChapterFile, FixFile, ScenarioFile
+
+FILES: dict[str, type[BaseModel]] = {"scenario": ScenarioFile, "fix": FixFile, "chapter": ChapterFile}
+
+
+def schema() -> dict[str, Any]:
+    """Return the schemas of `scenario.yaml`, `fix.yaml` and `chapter.yaml`, by file name without `.yaml`."""
+    result = {}
+    for name, model in FILES.items():
+        body = model.model_json_schema(by_alias=True)
+        result[name] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"{name}.yaml", **body}
+    return result

@@ -1,0 +1,87 @@
+"""The fault library: one small module per fault, discovered, never listed.
+
+A module is a manifest-level fault when it has `Params` (a `Spec`) and `transform(manifests, params)`, which breaks
+copies of the
+manifests in place: what was injected is then part of the task's baseline, so a reset restores it like everything else.
+It is a live fault when it has `Params` and `patch(objects, params)` with `TARGET` (an `Objects`): it changes objects
+that are not the
+scenario's, such as nodes; their state before and after is recorded, so that stop and reset restore exactly that.
+
+`labs.course.load` calls `check`; `labs.inject.manifests` calls `transform`; `labs.attempts.seeding` asks for `live`.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from pydantic import ValidationError
+
+from grader.model import Json, Objects
+from labs.course.explain import nearest, validate
+from labs.course.position import Document, Path_
+from labs.errors import DataError
+
+
+@cache
+def library() -> dict[str, ModuleType]:
+    """Return name → module of every fault there is."""
+    found = [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]
+    return {name: importlib.import_module(f"{__name__}.{name}") for name in sorted(found)}
+
+
+def check(use: str, with_: dict[str, Any], document: Document, loc: Path_) -> Iterator[DataError]:
+    """Yield what is wrong with a scenario's use of a library fault."""
+    module = library().get(use)
+    if module is None:
+        yield DataError(
+            f"no fault is called `{use}`", where=document.where((*loc, "use")), hint=nearest(use, library())
+        )
+        return
+    _, errors = validate(module.Params, document, with_, base=(*loc, "with"))
+    yield from errors
+
+
+def is_live(use: str) -> bool:
+    """Return whether a fault acts on objects of the cluster rather than on manifests."""
+    return hasattr(library()[use], "patch")
+
+
+def transform(manifests: list[Json], use: str, with_: dict[str, Any]) -> list[Json]:
+    """Return copies of the manifests with the fault in them.
+
+    Raises:
+        DataError: The fault finds nothing to break, so scenario and fault do not go together.
+    """
+    broken = copy.deepcopy(manifests)
+    module = library()[use]
+    module.transform(broken, _params(module, use, with_))
+    if broken == manifests:
+        raise DataError(f"the fault `{use}` changes nothing", hint="the manifests are broken that way already")
+    return broken
+
+
+def target(use: str) -> Objects:
+    """Return which objects a live fault may change."""
+    chosen: Objects = library()[use].TARGET
+    return chosen
+
+
+def patch(objects: list[Json], use: str, with_: dict[str, Any]) -> list[Json]:
+    """Return the objects a live fault wants changed, as they have to look."""
+    module = library()[use]
+    changed: list[Json] = module.patch(copy.deepcopy(objects), _params(module, use, with_))
+    return changed
+
+
+def _params(module: ModuleType, use: str, with_: dict[str, Any]) -> Any:
+    try:
+        return module.Params.model_validate(with_)
+    except ValidationError as error:
+        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
+        raise DataError(f"the fault `{use}` does not take these parameters: {said}") from None

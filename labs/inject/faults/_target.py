@@ -1,0 +1,86 @@
+"""What the faults share: finding the object they break among the manifests. No fault of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import model_validator
+
+from grader.model import Json, Spec
+from labs.errors import DataError
+
+
+class Workload(Spec):
+    """Which workload a fault breaks; exactly one kind is given.
+
+    Attributes:
+        deployment: Name of a Deployment.
+        statefulset: Name of a StatefulSet.
+        job: Name of a Job.
+        pod: Name of a Pod.
+        namespace: Its namespace, where the name alone does not say.
+        container: Name of the container; default: the first.
+    """
+
+    deployment: str = ""
+    statefulset: str = ""
+    job: str = ""
+    pod: str = ""
+    namespace: str = ""
+    container: str = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> Workload:
+        if sum(map(bool, (self.deployment, self.statefulset, self.job, self.pod))) != 1:
+            raise ValueError("give exactly one of deployment, statefulset, job, pod")
+        return self
+
+    def find(self, manifests: list[Json]) -> Json:
+        """Return the workload's manifest."""
+        kinds = {"Deployment": self.deployment, "StatefulSet": self.statefulset, "Job": self.job, "Pod": self.pod}
+        kind, name = next((k, n) for k, n in kinds.items() if n)
+        return find(manifests, kind, name, self.namespace)
+
+    def pod_spec(self, manifests: list[Json]) -> Json:
+        """Return the spec of the workload's pods."""
+        found = self.find(manifests)
+        spec: Json = found["spec"] if found["kind"] == "Pod" else found["spec"]["template"]["spec"]
+        return spec
+
+    def container_of(self, manifests: list[Json]) -> Json:
+        """Return the container."""
+        containers: list[Json] = self.pod_spec(manifests)["containers"]
+        for container in containers:
+            if self.container in {"", container["name"]}:
+                return container
+        raise DataError(f"no container `{self.container}` in the workload", hint=_known(containers, "name"))
+
+
+def find(manifests: list[Json], kind: str, name: str, namespace: str = "") -> Json:
+    """Return the manifest of that kind and name.
+
+    Raises:
+        DataError: There is none; the hint names what there is.
+    """
+    of_kind = [m for m in manifests if m["kind"] == kind]
+    for manifest in of_kind:
+        meta = manifest["metadata"]
+        if meta["name"] == name and namespace in {"", meta.get("namespace", "")}:
+            return manifest
+    raise DataError(f"the fault finds no {kind} `{name}`", hint=_known([m["metadata"] for m in of_kind], "name"))
+
+
+def set_env(container: Json, name: str, value: str) -> None:
+    """Set an environment variable of a container in place, at its old position if it had one."""
+    env: list[Json] = container.setdefault("env", [])
+    for entry in env:
+        if entry["name"] == name:
+            entry.pop("valueFrom", None)
+            entry["value"] = value
+            return
+    env.append({"name": name, "value": value})
+
+
+def _known(items: list[Any], key: str) -> str:
+    names = sorted(str(item.get(key)) for item in items)
+    return f"there is {', '.join(names)}" if names else "there is none of that kind"
