@@ -47,7 +47,7 @@ def _components(terminal: Terminal, components: Sequence[ComponentStatus]) -> st
         for part in components
     ]
     total = sum(part.memory_bytes or 0 for part in components)
-    text = table(terminal, ["  component", "state", "pid", "restarts", "memory", ""], rows, right=(2, 3, 4))
+    text = table(terminal, ["component", "state", "pid", "restarts", "memory", ""], rows, right=(2, 3, 4), indent="  ")
     return text + (f"\n  memory of all components: {size(total)}" if total else "")
 
 

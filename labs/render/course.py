@@ -24,23 +24,19 @@ def listing(terminal: Terminal, course: Course, progress: Mapping[str, Progress]
         lines.append(
             terminal.paint(f"{chapter.number} {chapter.title}", "bold") + f"  ({chapter.weight} % of the exam)"
         )
-        rows = [
-            [
-                f"  {s.id}",
-                s.file.lesson,
-                s.file.kind.value,
-                f"{s.file.target_minutes} min",
-                _state(s.id, progress, running),
-            ]
-            for s in chapter.scenarios
-        ]
+        rows = [_row(scenario, _state(scenario.id, progress, running)) for scenario in chapter.scenarios]
         if rows:
-            head = ["  scenario", "lesson", "kind", "target", "state"]
-            lines.append(table(terminal, head, rows, right=(3,), give=0))
+            head = ["scenario", "lesson", "kind", "target", "state"]
+            lines.append(table(terminal, head, rows, right=(3,), give=0, indent="  "))
         else:
             lines.append("  no scenario yet")
         lines.append("")
     return "\n".join(lines).rstrip()
+
+
+def _row(scenario: Scenario, state: str) -> list[str]:
+    file = scenario.file
+    return [scenario.id, file.lesson, file.kind.value, f"{file.target_minutes} min", state]
 
 
 def _state(scenario: str, progress: Mapping[str, Progress], running: set[str]) -> str:

@@ -16,6 +16,7 @@ def table(
     *,
     right: Sequence[int] = (),
     give: int = -1,
+    indent: str = "",
 ) -> str:
     """Return a table.
 
@@ -25,15 +26,16 @@ def table(
         rows: Cells, plain text.
         right: Columns (from 0) that are set flush right.
         give: The column that is cut when the table is too wide; -1 is the last.
+        indent: Text before every line.
     """
     give %= len(head)
     cells = [[" ".join(cell.split()) for cell in row] for row in rows]
     widths = [max(len(row[n]) for row in [list(head), *cells]) for n in range(len(head))]
-    spare = terminal.width - sum(widths) - GAP * (len(widths) - 1)
+    spare = terminal.width - len(indent) - sum(widths) - GAP * (len(widths) - 1)
     if spare < 0:
         widths[give] = max(len(head[give]), widths[give] + spare)
-    lines = [terminal.paint(_line(list(head), widths, right), "bold")]
-    lines += [_line(row, widths, right) for row in cells]
+    lines = [indent + terminal.paint(_line(list(head), widths, right), "bold")]
+    lines += [indent + _line(row, widths, right) for row in cells]
     return "\n".join(lines)
 
 

@@ -87,7 +87,7 @@ def test_up_makes_a_marked_cluster_in_this_order_and_waits_for_it() -> None:
         "kind load image-archive /cache/tools.tar",
         "kind load image-archive /cache/metrics-server.tar",
     ]
-    assert [line.split("kubeconfig ")[1].split(" ", 1)[1] for line in done if line.startswith("kubectl")] == [
+    assert [line.split("kubeconfig ")[2] for line in done if line.startswith("kubectl")] == [
         "apply --server-side --force-conflicts -f -",
         "wait --for=condition=Ready node --all --timeout=180s",
         "-n kube-system rollout status deployment/coredns --timeout=180s",
