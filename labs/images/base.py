@@ -69,13 +69,18 @@ def public_containerfile() -> Path:
     return recipe.images_dir() / "base" / "Containerfile.public"
 
 
+def local_path(base: Base) -> Path:
+    """Return where a base's root file system lies in the cache, or would."""
+    return paths.cache_dir() / "images" / "base" / f"{base.identity}.tar"
+
+
 def local_tar(base: Base, scratch: Path, emit: Listener) -> Path:
     """Return the local base's root file system, made by `mmdebstrap` when it is not cached.
 
     Raises:
         MachineError: `mmdebstrap` is missing or fails; the hint names the ways out.
     """
-    target = paths.cache_dir() / "images" / "base" / f"{base.identity}.tar"
+    target = local_path(base)
     if cached := store.lookup(target):
         return cached
     started = time.monotonic()

@@ -6,6 +6,7 @@ Called through `labs.images`. What is cached never needs a base, a compiler or a
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from labs import paths
 from labs.errors import Interrupted, LabsError
-from labs.events import Listener, Progress, State, Step, silent
+from labs.events import Listener, Notice, Progress, State, Step, silent
 from labs.images import base as bases
 from labs.images import oci, recipe
 from labs.images.buildah import Buildah
-from labs.providers.engine import components, store
+from labs.providers.engine import bundle_reader, components, store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -129,6 +130,10 @@ def _missing(recipes: Iterable[Recipe], base: Base) -> list[Recipe]:
 
 def _build_missing(recipes: Sequence[Recipe], choices: Sequence[Base], scratch: Path, emit: Listener) -> Base:
     chosen, missing = _choose(recipes, choices)  # another lab may just have built them
+    if missing and _from_bundle(scratch, emit):
+        chosen, missing = _choose(recipes, choices)
+    if not missing:
+        return chosen
     started = time.monotonic()
     emit(Step(STEP, "Images of the lab", State.RUNNING, f"{len(missing)} to build"))
     try:
@@ -147,6 +152,19 @@ def _build_missing(recipes: Sequence[Recipe], choices: Sequence[Base], scratch: 
         raise
     emit(Step(STEP, "Images of the lab", State.DONE, f"{len(missing)} built", time.monotonic() - started))
     return chosen
+
+
+def _from_bundle(scratch: Path, emit: Listener) -> bool:
+    """Take in the bundle that `LABS_BUNDLE` names, if any; what it lacks is built."""
+    location = os.environ.get("LABS_BUNDLE")
+    if not location:
+        return False
+    try:
+        bundle_reader.import_location(location, scratch, emit)
+    except LabsError as error:
+        emit(Notice(f"The bundle is of no use: {error}; the images are built", hint=error.hint, warning=True))
+        return False
+    return True
 
 
 def _build(
@@ -170,7 +188,16 @@ def _build(
         raise
     seconds = time.monotonic() - started
     path = store.add(archive_path(image.name, content_tag), draft, origin="build", seconds=seconds)
+    _prune(path)
     emit(Step(step, title, State.DONE, f"{path.stat().st_size / 1e6:.1f} MB", seconds))
+
+
+def _prune(newest: Path) -> None:
+    """Keep this archive and the one before it; an author at work would fill the disk otherwise."""
+    name = newest.name[: -len("-0123456789ab.tar")]
+    others = [path for path in newest.parent.glob(f"{name}-{'?' * 12}.tar") if path != newest]
+    for path in sorted(others, key=lambda each: each.stat().st_mtime, reverse=True)[1:]:
+        store.remove(path)
 
 
 def _references(image: Recipe, content_tag: str) -> list[str]:

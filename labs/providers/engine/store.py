@@ -107,6 +107,12 @@ def add(path: Path, source: Path, *, origin: str, seconds: float = 0.0) -> Path:
     return path
 
 
+def remove(path: Path) -> None:
+    """Remove a cached file and its record; no error when it is not there."""
+    path.unlink(missing_ok=True)
+    _record_file(path).unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
     """Give a temporary folder in the cache's file system, removed on every way out.
