@@ -23,6 +23,7 @@ from urllib.parse import urlencode, urlsplit
 import urllib3
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.config import ConfigException, load_kube_config
+from yaml import YAMLError
 
 from grader.errors import Unanswered
 from grader.model import Json
@@ -77,7 +78,7 @@ class Api:
             load_kube_config(  # type: ignore[no-untyped-call]  # the package types only its models
                 str(kubeconfig), client_configuration=self.configuration, persist_config=False
             )
-        except (ConfigException, OSError, ValueError, TypeError) as error:
+        except (ConfigException, YAMLError, OSError, ValueError, TypeError) as error:
             raise Unanswered(f"the kubeconfig {kubeconfig} cannot be used: {clean(str(error))}") from error
         self.configuration.connection_pool_maxsize = CONNECTIONS
         self._client = ApiClient(self.configuration)
@@ -155,7 +156,9 @@ def _reply(status: int, payload: bytes, what: str) -> Reply:
 
 def _lost(server: str, error: Exception) -> str:
     place = urlsplit(server).netloc
-    if isinstance(error, urllib3.exceptions.TimeoutError):
+    # A refused connection is a kind of time-out to that library.
+    refused = isinstance(error, urllib3.exceptions.NewConnectionError)
+    if isinstance(error, urllib3.exceptions.TimeoutError) and not refused:
         return f"the API server at {place} did not answer in time"
     return f"the API server at {place} cannot be reached: {clean(str(error), 160)}"
 

@@ -30,7 +30,7 @@ _QUANTITY_PARENTS = frozenset({"requests", "limits", "hard", "used", "capacity",
 _QUANTITY_PARENTS |= {"defaultRequest", "max", "min", "maxLimitRequestRatio", "overhead"}
 _QUANTITY_KEYS = frozenset({"sizeLimit", "averageValue", "divisor"})
 
-_STEP = re.compile(r"""\.?([^.\[\]"']+)|\[\s*(?:"([^"]*)"|'([^']*)'|(\d+))\s*\]""")
+_STEP = re.compile(r"""\.?([^.\[\]"']+)|\[\s*(?:"([^"]*)"|'([^']*)'|(\d+)|([\w.-]+))\s*\]""")
 
 
 def differences(wanted: Any, found: Any) -> list[str]:
@@ -123,8 +123,8 @@ def steps(path: str) -> list[str | int]:
     for found in _STEP.finditer(path):
         if found.start() != place:
             break
-        word, double, single, number = found.groups()
-        parts.append(int(number) if number else next(x for x in (word, double, single) if x is not None))
+        word, double, single, number, name = found.groups()
+        parts.append(int(number) if number else next(x for x in (word, double, single, name) if x is not None))
         place = found.end()
     if not parts or place != len(path) or path.startswith("."):
         raise ValueError(f'`{path}` is not a path such as spec.taints or data["config.yaml"]')

@@ -1,0 +1,404 @@
+"""The runner: outcomes, what is waited for, what is read how often, holding, guards, and the report."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from grader.capabilities import Capabilities, Requires
+from grader.cluster import HttpAnswer, HttpRequest
+from grader.errors import Unanswered
+from grader.fake_cluster import FakeCluster
+from grader.guards import Baseline, capture
+from grader.model import Check, Guard, Outcome, Report
+from grader.report import lines, plain, to_json
+from grader.runner import grade
+
+NS = "serving"
+NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+
+
+class Clock:
+    """Time that passes only when somebody waits, and does things on its way."""
+
+    def __init__(self, cluster: FakeCluster) -> None:
+        self.cluster = cluster
+        self.passed = 0.0
+        self.events: list[tuple[float, Any]] = []
+
+    def at(self, seconds: float, act: Any) -> None:
+        self.events.append((seconds, act))
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    def sleep(self, seconds: float) -> None:
+        self.passed += seconds
+        self.cluster.time = NOW + timedelta(seconds=self.passed)
+        for event in [e for e in self.events if e[0] <= self.passed]:
+            self.events.remove(event)
+            event[1]()
+
+
+def ago(seconds: float) -> str:
+    return (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def deployment(*, ready: int = 0, changed: float = 3600, generation: int = 2, observed: int = 2) -> dict[str, Any]:
+    return {
+        "kind": "Deployment",
+        "metadata": {
+            "name": "embedder",
+            "namespace": NS,
+            "uid": "1",
+            "generation": generation,
+            "creationTimestamp": ago(max(changed, 3600)),
+            "managedFields": [{"manager": "kubectl", "time": ago(changed)}],
+        },
+        "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "c", "image": "x:1"}]}}},
+        "status": {"observedGeneration": observed, "readyReplicas": ready},
+    }
+
+
+def pod(name: str = "embedder-1", *, since: float = 3600, **status: Any) -> dict[str, Any]:
+    return {
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": NS, "creationTimestamp": ago(3600)},
+        "spec": {"containers": [{"name": "c", "readinessProbe": {"periodSeconds": 10}}]},
+        "status": {
+            "phase": "Running",
+            "containerStatuses": [{"name": "c", "ready": False, "state": {"running": {"startedAt": ago(since)}}}],
+            **status,
+        },
+    }
+
+
+def ready_check(points: int = 2) -> Check:
+    observe = {"d": {"kind": "Deployment", "namespace": NS, "name": "embedder"}}
+    return Check.model_validate(
+        {
+            "id": "ready",
+            "points": points,
+            "about": "It is ready",
+            "cel": "d[0].status.readyReplicas == 1",
+            "observe": observe,
+        }
+    )
+
+
+def http_check(**more: Any) -> Check:
+    return Check.model_validate({"id": "answers", "about": "It answers", "http": {"service": "embedder"}, **more})
+
+
+def hold_check(seconds: float = 20) -> Check:
+    hold = {"seconds": seconds, "check": "answers"}
+    return Check.model_validate({"id": "stays", "points": 3, "about": "It stays up", "sustained": hold})
+
+
+def run(cluster: FakeCluster, checks: list[Check], clock: Clock | None = None, **more: Any) -> Report:
+    arguments: dict[str, Any] = {
+        "has": Capabilities(),
+        "requires": Requires(),
+        "namespaces": [NS],
+        "baseline": None,
+        "clock": clock or Clock(cluster),
+        **more,
+    }
+    guards = arguments.pop("guards", [])
+    return grade("t", checks, guards, cluster, **arguments)
+
+
+def web(status: int = 200) -> dict[str, HttpAnswer]:
+    return {"http://embedder.serving.svc:80/": HttpAnswer(status, ms=1)}
+
+
+# --- looking and waiting ---------------------------------------------------------------------------------------------
+
+
+def test_a_settled_failure_is_told_at_once() -> None:
+    cluster = FakeCluster([deployment()], now=NOW)
+    report = run(cluster, [ready_check()])
+    assert (report.checks[0].outcome, report.checks[0].looks, report.seconds) == (Outcome.FAILED, 1, 0)
+    assert (report.points, report.possible, report.passed, report.notes) == (0, 2, False, [])
+
+
+def test_a_rollout_is_waited_for_and_said() -> None:
+    cluster = FakeCluster([deployment(changed=1)], now=NOW)
+    clock = Clock(cluster)
+    clock.at(4, lambda: cluster.find("Deployment", "embedder")["status"].update(readyReplicas=1))
+    said: list[str] = []
+    report = run(cluster, [ready_check()], clock, on_progress=said.append)
+    assert report.passed
+    assert report.notes == ["waited 4 s for the rollout of Deployment serving/embedder"]
+    assert said[0] == "waiting for the rollout of Deployment serving/embedder (0 of at most 30 s)"
+    assert report.checks[0].mismatches == []
+
+
+def test_a_rollout_that_goes_wrong_is_told_when_it_is_quiet_again() -> None:
+    cluster = FakeCluster([deployment(changed=1)], now=NOW)
+    report = run(cluster, [ready_check()])
+    assert report.checks[0].outcome is Outcome.FAILED
+    assert 5 <= report.seconds <= 6
+
+
+@pytest.mark.parametrize(
+    ("thing", "least", "most"),
+    [
+        (pod(since=2), 9, 10),  # its readiness probe has a period of ten seconds
+        (pod(since=60), 0, 0),
+        (pod(since=1, containerStatuses=[{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}]), 0, 0),
+        (pod(since=1, phase="Pending", containerStatuses=[{"state": {"waiting": {"reason": "ErrImagePull"}}}]), 0, 0),
+        ({**pod(), "metadata": {**pod()["metadata"], "deletionTimestamp": ago(-20)}}, 25, 27),
+        ({**pod(), "metadata": {**pod()["metadata"], "deletionTimestamp": ago(60)}}, 0, 0),
+        ({"kind": "Service", "metadata": {"name": "s", "namespace": NS, "creationTimestamp": ago(1)}}, 5, 6),
+        ({"kind": "Service", "metadata": {"name": "s", "namespace": "other", "creationTimestamp": ago(1)}}, 0, 0),
+        (deployment(generation=3), 8, 8),
+    ],
+)
+def test_what_counts_as_motion(thing: dict[str, Any], least: float, most: float) -> None:
+    settle = 8 if thing["kind"] == "Deployment" else 30
+    report = run(FakeCluster([thing], now=NOW), [ready_check()], settle=settle)
+    assert report.checks[0].outcome is Outcome.FAILED
+    assert least <= report.seconds <= most
+
+
+def test_old_pods_that_still_answer_do_not_pass_for_a_new_spec() -> None:
+    cluster = FakeCluster([deployment(ready=1, generation=3)], http=web(), now=NOW)
+    report = run(cluster, [ready_check(), http_check()], settle=3)
+    assert not report.passed
+    assert report.points == report.possible == 0
+    assert {check.outcome for check in report.checks} == {Outcome.UNKNOWN}
+    cluster.find("Deployment", "embedder")["status"]["observedGeneration"] = 3
+    assert run(cluster, [ready_check(), http_check()]).passed
+
+
+def test_lists_are_read_once_for_all_checks_and_guards() -> None:
+    guard = Guard.model_validate({"exists": {"of": {"kind": "Deployment", "namespace": NS, "name": "embedder"}}})
+    cluster = FakeCluster([deployment(ready=1)], http=web(), now=NOW)
+    report = run(cluster, [ready_check(), ready_check(), http_check()], guards=[guard])
+    assert report.passed
+    reads = {question: count for question, count in cluster.asked.items() if question.startswith("read")}
+    assert reads["read Deployment serving"] == 1
+    assert set(reads.values()) == {1}
+
+
+# --- outcomes --------------------------------------------------------------------------------------------------------
+
+
+def test_a_dead_api_server_costs_nothing_and_can_be_graded_again() -> None:
+    cluster = FakeCluster([deployment()], http=web(), now=NOW)
+    clock = Clock(cluster)
+    cluster.find("Deployment", "embedder")["metadata"]["managedFields"][0]["time"] = ago(1)
+    clock.at(2, lambda: cluster.failing.update(read="the API server cannot be reached", http="gone"))
+    report = run(cluster, [ready_check()], clock)
+    assert report.unknown
+    assert (report.checks[0].outcome, report.points, report.possible, report.passed) == (Outcome.UNKNOWN, 0, 0, False)
+    assert report.checks[0].observed == "the API server cannot be reached"
+    assert report.checks[0].mismatches  # what was seen before it died is kept
+    cluster.failing.clear()
+    cluster.find("Deployment", "embedder")["status"]["readyReplicas"] = 1
+    assert run(cluster, [ready_check()]).passed
+
+
+def test_an_api_server_that_is_back_soon_is_waited_for() -> None:
+    cluster = FakeCluster([deployment(ready=1)], now=NOW)
+    cluster.failing["read Deployment"] = "connection reset"
+    clock = Clock(cluster)
+    clock.at(2, cluster.failing.clear)
+    report = run(cluster, [ready_check()], clock)
+    assert report.passed
+    assert report.notes == ["waited 2 s for the API server to answer"]
+
+
+def test_what_a_cluster_lacks_is_not_applicable() -> None:
+    cluster = FakeCluster(now=NOW)
+    report = run(cluster, [ready_check(), hold_check()], requires=Requires(gpu="any", nodes=2))
+    assert {check.outcome for check in report.checks} == {Outcome.NOT_APPLICABLE}
+    assert "needs a GPU pool, the cluster's is none" in report.checks[0].observed
+    assert (report.passed, report.possible, sum(cluster.asked.values())) == (False, 0, 0)
+
+
+def test_partial_credit() -> None:
+    cluster = FakeCluster([deployment(ready=1)], http=web(500), now=NOW)
+    report = run(cluster, [ready_check(4), http_check()])
+    assert (report.points, report.possible, report.passed) == (4, 5, False)
+
+
+def test_a_mistake_of_the_author_costs_nothing() -> None:
+    wrong = Check.model_validate({"id": "wrong", "about": "x", "cel": "nobody.all(p, true)"})
+    report = run(FakeCluster([deployment(ready=1)], now=NOW), [ready_check(), wrong])
+    assert (report.points, report.possible, report.passed) == (2, 2, False)
+    assert "unknown name `nobody`" in report.checks[1].observed
+    assert report.checks[1].looks == 1
+
+
+def test_a_fault_of_the_grader_costs_nothing() -> None:
+    def explode(_: HttpRequest) -> HttpAnswer:
+        raise ZeroDivisionError("oh [/b]")
+
+    report = run(FakeCluster([deployment(ready=1)], http=explode, now=NOW), [ready_check(), http_check()])
+    assert report.checks[1].outcome is Outcome.UNKNOWN
+    assert "ZeroDivisionError: oh [/b]" in report.checks[1].observed
+
+
+def test_fifty_gradings_are_one() -> None:
+    cluster = FakeCluster([deployment(), pod(since=100)], http=web(503), now=NOW)
+    reports = {
+        run(cluster, [ready_check(), http_check(), hold_check()]).model_dump_json(exclude={"seconds": True})
+        for _ in range(50)
+    }
+    assert len(reports) == 1
+
+
+# --- holding ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_holds_passes_after_its_time() -> None:
+    cluster = FakeCluster(http=web(), now=NOW)
+    report = run(cluster, [hold_check(), http_check()])
+    assert report.passed
+    assert [check.id for check in report.checks] == ["stays", "answers"]
+    assert report.checks[0].observed == "held for 20 s, 21 looks"
+    assert report.seconds == 20
+
+
+def test_the_first_break_ends_the_hold_with_its_evidence() -> None:
+    statuses = {"now": 200}
+
+    def web_now(_: HttpRequest) -> HttpAnswer:
+        return HttpAnswer(statuses["now"])
+
+    cluster = FakeCluster(http=web_now, now=NOW)
+    clock = Clock(cluster)
+    clock.at(7, lambda: statuses.update(now=502))
+    report = run(cluster, [http_check(), hold_check()], clock)
+    stays = report.checks[1]
+    assert (stays.outcome, stays.looks, report.points, report.possible) == (Outcome.FAILED, 8, 1, 4)
+    assert stays.observed.startswith("broke after 7 s: HTTP 502")
+
+
+def test_what_fails_anyway_is_not_held() -> None:
+    report = run(FakeCluster(http=web(500), now=NOW), [http_check(), hold_check()])
+    assert report.seconds == 0
+    assert report.checks[1].outcome is Outcome.FAILED
+    assert report.checks[1].observed.startswith("`answers` does not hold now: HTTP 500")
+
+
+def test_a_hold_without_a_check_is_the_authors_mistake() -> None:
+    report = run(FakeCluster(now=NOW), [hold_check()])
+    assert report.checks[0].outcome is Outcome.UNKNOWN
+
+
+# --- guards ----------------------------------------------------------------------------------------------------------
+
+
+def node(name: str, taints: list[str]) -> dict[str, Any]:
+    return {
+        "kind": "Node",
+        "metadata": {"name": name, "uid": name, "labels": {"pool": "gpu"}},
+        "spec": {"taints": taints},
+    }
+
+
+GUARDS = [
+    Guard.model_validate(
+        {
+            "why": "the taint protects the GPUs",
+            "unchanged": {"of": {"kind": "Node", "selector": "pool=gpu"}, "fields": ["spec.taints"]},
+        }
+    ),
+    Guard.model_validate(
+        {"exists": {"of": {"kind": "Deployment", "namespace": NS, "name": "embedder"}, "replicas": ">=1", "same": True}}
+    ),
+    Guard.model_validate(
+        {"why": "pods stay few", "cel": "size(p) < 3", "observe": {"p": {"kind": "Pod", "namespace": NS}}}
+    ),
+]
+
+
+def guarded() -> tuple[FakeCluster, Baseline]:
+    cluster = FakeCluster([deployment(ready=1), node("gpu-1", ["a"]), node("gpu-2", ["a"])], now=NOW)
+    baseline = capture(GUARDS, cluster)
+    return cluster, Baseline.model_validate_json(baseline.model_dump_json())
+
+
+def untaint(cluster: FakeCluster) -> None:
+    cluster.find("Node", "gpu-2")["spec"]["taints"] = []
+
+
+def delete(kind: str, name: str) -> Any:
+    return lambda cluster: cluster.objects.remove(cluster.find(kind, name))
+
+
+def replace(cluster: FakeCluster) -> None:
+    cluster.find("Deployment", "embedder")["metadata"]["uid"] = "2"
+
+
+def scale_down(cluster: FakeCluster) -> None:
+    cluster.find("Deployment", "embedder")["spec"]["replicas"] = 0
+
+
+def crowd(cluster: FakeCluster) -> None:
+    cluster.objects += [pod(f"p-{n}") for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("cheat", "guard", "evidence"),
+    [
+        (untaint, 0, 'Node gpu-2: spec.taints was ["a"], is []'),
+        (delete("Node", "gpu-1"), 0, "Node gpu-1 is no longer there or has lost its labels"),
+        (delete("Deployment", "embedder"), 1, "no Deployment `embedder` in serving; found: none"),
+        (replace, 1, "was deleted and made again"),
+        (scale_down, 1, "Deployment serving/embedder has 0 replicas, not >=1"),
+        (crowd, 2, "p: 3 Pod (p-0, p-1, p-2)"),
+    ],
+)
+def test_a_broken_guard_makes_the_task_worth_nothing(cheat: Any, guard: int, evidence: str) -> None:
+    cluster, baseline = guarded()
+    check = Check.model_validate({"id": "c", "about": "x", "points": 5, "cel": "true"})
+    assert run(cluster, [check], guards=GUARDS, baseline=baseline).passed
+    cheat(cluster)
+    report = run(cluster, [check], guards=GUARDS, baseline=baseline)
+    assert (report.points, report.possible, report.passed) == (0, 5, False)
+    assert [g.outcome for g in report.guards].index(Outcome.FAILED) == guard
+    assert evidence in report.broken_guards[0].observed
+
+
+def test_guards_that_cannot_be_judged_count_as_kept() -> None:
+    cluster, _ = guarded()
+    check = Check.model_validate({"id": "c", "about": "x", "cel": "true"})
+    report = run(cluster, [check], guards=GUARDS, baseline=None)
+    assert [g.outcome for g in report.guards] == [Outcome.UNKNOWN, Outcome.UNKNOWN, Outcome.PASSED]
+    assert (report.points, report.passed, report.unknown) == (1, False, True)
+
+
+def test_a_baseline_is_not_invented() -> None:
+    cluster = FakeCluster(now=NOW)
+    cluster.failing["read"] = "gone"
+    with pytest.raises(Unanswered, match="gone"):
+        capture(GUARDS, cluster)
+
+
+# --- reports ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_report_reads_well_and_carries_no_control_characters() -> None:
+    evil = deployment()
+    evil["metadata"]["name"] = "emb\x1b[31medder\n[/b]"
+    cluster = FakeCluster([evil], http=web(503), now=NOW)
+    report = run(cluster, [ready_check(), http_check(why="users notice")], has=Capabilities(gpu="simulated"))
+    text = plain(report)
+    assert all(character.isprintable() for character in text.replace("\n", ""))
+    assert "FAIL  It is ready (2 points)" in text
+    assert "      why: users notice" in text
+    assert "note: GPU pool: simulated" in text
+    assert text.splitlines()[-1].startswith("NOT PASSED: 0 of 3 points in ")
+    assert {line.role for line in lines(report)} == {"failed", "detail", "note", "total"}
+    assert all("\n" not in line.text for line in lines(report))
+    assert (
+        Report.model_validate({k: v for k, v in json.loads(json.dumps(to_json(report))).items() if k != "unknown"})
+        == report
+    )
