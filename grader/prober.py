@@ -71,14 +71,17 @@ class Prober:
         Raises:
             Unanswered: There is no pod to send it from, or it could not be run there.
         """
+        pod = self._source(request)
         try:
-            return self._send(request)
+            return self._send(request, pod)
         except Unanswered:
             self._found = None  # the pod may just have been replaced: once more, with whatever pod there is now
-            return self._send(request)
+            return self._send(request, self._source(request))
 
-    def _send(self, request: HttpRequest) -> list[HttpAnswer]:
-        pod = self._client(request.client) if request.client else self._system()
+    def _source(self, request: HttpRequest) -> _Pod:
+        return self._client(request.client) if request.client else self._system()
+
+    def _send(self, request: HttpRequest, pod: _Pod) -> list[HttpAnswer]:
         command = [*PROGRAM, json.dumps(_question(request))]
         seconds = request.timeout * request.count + SPARE_SECONDS
         return _answers(run_in_pod(self._api, _path(pod), pod.container, command, seconds))

@@ -145,7 +145,7 @@ class _Grading:
         """Return what to wait for, or nothing when this look is the verdict."""
         findings = [track.finding for track in self._plain]
         if any(finding.transient for finding in findings):
-            return "the API server to answer" if waited < PATIENCE else ""
+            return "the cluster to answer" if waited < PATIENCE else ""
         if any(finding.outcome is Outcome.FAILED for finding in findings):
             return settling.motion(snapshot, self.namespaces, self.cluster.now())
         return settling.rolling(snapshot, self.namespaces)

@@ -210,7 +210,7 @@ def test_an_api_server_that_is_back_soon_is_waited_for() -> None:
     clock.at(2, cluster.failing.clear)
     report = run(cluster, [ready_check()], clock)
     assert report.passed
-    assert report.notes == ["waited 2 s for the API server to answer"]
+    assert report.notes == ["waited 2 s for the cluster to answer"]
 
 
 def test_what_a_cluster_lacks_is_not_applicable() -> None:
