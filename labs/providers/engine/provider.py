@@ -1,0 +1,224 @@
+"""The embedded engine as a provider: a real cluster from processes of this machine, without Docker.
+
+Called through `labs.providers.base.Provider`. It validates everything before the first side effect, holds the cluster's
+lock, and leaves the work to `bringup.py` and `cleanup.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from grader.capabilities import Capabilities
+from labs import paths
+from labs.errors import ClusterError, LabsError, MachineError, UsageError
+from labs.events import Listener, State, Step, silent
+from labs.providers.base import (
+    DEFAULT_NAME,
+    DEFAULT_PROFILE,
+    ClusterHandle,
+    ClusterStatus,
+    ComponentStatus,
+    Finding,
+    Phase,
+)
+from labs.providers.engine import bake, cleanup, doctor, supplies
+from labs.providers.engine.api import ApiClient
+from labs.providers.engine.bringup import Bringup
+from labs.providers.engine.layout import Layout
+from labs.providers.engine.locking import cluster_lock
+from labs.providers.engine.processes import memory
+from labs.providers.engine.profile import load_profile
+from labs.providers.engine.readiness import step, unready_components
+from labs.providers.engine.record import Record, load_record
+from labs.providers.engine.state import components, supervisor_pid
+
+NAME = re.compile(r"[a-z]([a-z0-9-]{0,14}[a-z0-9])?")
+LEAST_FREE_BYTES = 2 * 1024**3
+
+
+class EngineProvider:
+    """Clusters of the embedded engine on this machine."""
+
+    name = "engine"
+
+    def probe(self) -> list[Finding]:
+        """Look at this machine without changing it."""
+        return doctor.findings()
+
+    def up(self, name: str = DEFAULT_NAME, *, profile: str = DEFAULT_PROFILE, emit: Listener = silent) -> ClusterHandle:
+        """Bring the cluster up, repair it, or find that it runs already.
+
+        Raises:
+            UsageError: The name or the profile is not one, or the cluster was made from another profile.
+            MachineError: This machine lacks something.
+            EngineError: A component failed; the hint names its log.
+        """
+        layout = Layout.of(_valid(name))
+        chosen = load_profile(profile)
+        _check_machine()
+        with cluster_lock(layout, emit):
+            record = load_record(layout)
+            if record is not None and record.ready and record.profile != profile:
+                raise UsageError(
+                    f"cluster {name!r} was made from profile {record.profile!r}",
+                    hint=f"`labs down --name {name}` first",
+                )
+            if record is not None and record.ready and _is_running(layout):
+                emit(Step("up", f"Cluster {name} runs already", State.SKIPPED))
+                return _handle(layout, record)
+            have = supplies.gather(chosen, emit)
+            bringup = Bringup(layout, chosen, have, emit)
+            if record is None or not record.ready:
+                cleanup.remove_all_but_root(layout)
+                record = bringup.fresh()
+            elif _nodes_are_there(bringup, record):
+                cleanup.stop_host_processes(layout)
+                bringup.resume(record)
+            else:
+                with step(emit, "repair", f"Clearing up after cluster {name} was cut off"):
+                    cleanup.stop(layout)
+                bringup.start(record)
+            return _handle(layout, record)
+
+    def down(self, name: str = DEFAULT_NAME, *, emit: Listener = silent) -> None:
+        """Stop the cluster and remove all it left on this machine. No error when there is none."""
+        layout = Layout.of(_valid(name))
+        _check_root()
+        with step(emit, "down", f"Removing cluster {name}"), cluster_lock(layout, emit):
+            cleanup.remove(layout)
+
+    def reset(self, name: str = DEFAULT_NAME, *, emit: Listener = silent) -> ClusterHandle:
+        """Put the whole cluster back to its first state."""
+        layout = Layout.of(_valid(name))
+        _check_machine()
+        record = self._record(layout)
+        chosen = load_profile(record.profile)
+        have = supplies.gather(chosen, emit)
+        with cluster_lock(layout, emit):
+            with step(emit, "stop", f"Stopping cluster {name}"):
+                cleanup.stop(layout)
+            bringup = Bringup(layout, chosen, have, emit)
+            if have.key == record.key and bake.restore_cluster(layout, record):
+                cleanup.clear_storage(layout)
+                bringup.start(record)
+                return _handle(layout, record)
+            # Something it was made from is new, or its bake is gone: make it anew.
+            cleanup.remove_all_but_root(layout)
+            return _handle(layout, bringup.fresh())
+
+    def status(self, name: str = DEFAULT_NAME) -> ClusterStatus:
+        """Say where the cluster stands; never raises for a cluster that is broken or absent."""
+        layout = Layout.of(name)
+        record = load_record(layout)
+        if record is None:
+            return ClusterStatus(name, self.name, Phase.ABSENT, detail="there is no such cluster")
+        if supervisor_pid(layout) is None:
+            detail = "its supervisor is not running; `labs up` brings it back"
+            return ClusterStatus(name, self.name, Phase.STOPPED, record.profile, detail=detail)
+        known = components(layout)
+        parts = tuple(
+            ComponentStatus(
+                name=part,
+                running=known[part]["pid"] is not None,
+                pid=known[part]["pid"],
+                restarts=known[part]["restarts"],
+                memory_bytes=memory(known[part]["pid"]) if known[part]["pid"] else None,
+                detail=known[part]["detail"],
+            )
+            for part in sorted(known)
+        )
+        nodes, detail = _node_states(layout, record)
+        healthy = all(state == "Ready" for state in nodes.values()) and nodes and not unready_components(layout)
+        phase = Phase.READY if healthy else Phase.STARTING if not record.ready else Phase.DEGRADED
+        return ClusterStatus(name, self.name, phase, record.profile, nodes, parts, detail)
+
+    def handle(self, name: str = DEFAULT_NAME) -> ClusterHandle:
+        """Return the handle of a running cluster.
+
+        Raises:
+            ClusterError: There is none.
+        """
+        layout = Layout.of(_valid(name))
+        record = self._record(layout)
+        if not _is_running(layout):
+            raise ClusterError(f"cluster {name!r} is not running", hint="`labs up` brings it back")
+        return _handle(layout, record)
+
+    def names(self) -> list[str]:
+        """Return the names of the engine's clusters on this machine."""
+        return sorted(path.parent.name for path in paths.clusters_dir().glob("*/cluster.json"))
+
+    def refresh_images(self, name: str = DEFAULT_NAME, *, emit: Listener = silent) -> None:
+        """Import the lab's images of today into the running nodes and the registries."""
+        layout = Layout.of(_valid(name))
+        record = self._record(layout)
+        with cluster_lock(layout, emit):
+            supplies.refresh(layout, record, load_profile(record.profile), emit)
+
+    def _record(self, layout: Layout) -> Record:
+        record = load_record(layout)
+        if record is None or not record.ready:
+            raise ClusterError(f"there is no cluster {layout.name!r}", hint="`labs up` makes one")
+        return record
+
+
+def _valid(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is not a name for a cluster",
+            hint="1 to 16 lower-case letters, digits and dashes, a letter first",
+        )
+    return name
+
+
+def _check_root() -> None:
+    if os.geteuid() != 0:
+        raise MachineError("the engine needs root", hint="run it with sudo, or use `--provider kind` with Docker")
+
+
+def _check_machine() -> None:
+    _check_root()
+    in_the_way = [finding for finding in doctor.quick_findings() if finding.ok is False]
+    if in_the_way:
+        first = in_the_way[0]
+        raise MachineError(f"{first.title}: {first.observed}", hint=first.hint or "run `labs doctor`")
+
+
+def _handle(layout: Layout, record: Record) -> ClusterHandle:
+    count = len(load_profile(record.profile).nodes)
+    capabilities = Capabilities(
+        nodes=count, network_policy=record.queue != "none", metrics=True, registry=True, storage=True
+    )
+    return ClusterHandle(
+        name=layout.name,
+        provider=EngineProvider.name,
+        id=record.id,
+        kubeconfig=layout.kubeconfig,
+        capabilities=capabilities,
+        registry=record.addresses.registry,
+    )
+
+
+def _is_running(layout: Layout) -> bool:
+    return supervisor_pid(layout) is not None and not unready_components(layout)
+
+
+def _nodes_are_there(bringup: Bringup, record: Record) -> bool:
+    """Say whether the nodes outlived their supervisor, so that pods need not be started again."""
+    mounts = cleanup.namespace_mounts(bringup.layout)
+    wanted = {bringup.layout.namespace(node.name, kind) for node in bringup.nodes(record) for kind in ("net", "mnt")}
+    return wanted <= mounts.keys()
+
+
+def _node_states(layout: Layout, record: Record) -> tuple[dict[str, str], str]:
+    states: dict[str, str] = {}
+    try:
+        client = ApiClient(record.addresses.server, layout.pki)
+        for node in client.items("api/v1/nodes"):
+            ready = [c for c in node["status"].get("conditions", []) if c["type"] == "Ready"]
+            word = "Ready" if ready and ready[0]["status"] == "True" else ready[0]["message"] if ready else "unknown"
+            states[node["metadata"]["name"]] = word
+    except (LabsError, OSError) as error:
+        return states, str(error)
+    return states, ""

@@ -1,0 +1,250 @@
+"""The one background process of a cluster: starts the components, starts them again when they die, tells how they are.
+
+Started detached by `provider.py` as `python -m labs.providers.engine.supervisor <folder>`. It reads `plan.json`, writes
+`state.json`, and knows nothing of Kubernetes. SIGTERM ends everything at once, SIGHUP reads the plan again.
+Its children die with it (`setpriv --pdeathsig`), so that a killed supervisor leaves nothing that runs unattended.
+Standard library only, one thread: the parent-death signal follows the thread that started the child.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from labs.providers.engine import probing
+from labs.providers.engine.plan import ProcessSpec, load_plan, write_private
+from labs.providers.engine.processes import start_time
+
+FIRST_BACKOFF = 0.2
+LAST_BACKOFF = 10.0
+STABLE_SECONDS = 20.0
+FAST_POLL = 0.02
+IDLE_POLL = 5.0
+LOG_LIMIT = 8 * 1024 * 1024
+LAST_WORDS = 400
+
+
+@dataclass(slots=True)
+class Child:
+    """What the supervisor knows of one component."""
+
+    spec: ProcessSpec
+    process: subprocess.Popen[bytes] | None = None
+    pidfd: int = -1
+    began: float = 0.0
+    started: int | None = None
+    ready: bool = False
+    restarts: int = 0
+    backoff: float = FIRST_BACKOFF
+    not_before: float = 0.0
+    detail: str = ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether a piece of work was done and need not run again."""
+        return self.spec.once and self.ready
+
+
+class Supervisor:
+    """The daemon's loop over the components of one cluster.
+
+    Args:
+        root: The cluster's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.plan = root / "run" / "plan.json"
+        self.state = root / "run" / "state.json"
+        self.children: dict[str, Child] = {}
+        self.selector = selectors.DefaultSelector()
+        self.stopping = False
+        self.reload = True
+        self.changed = True
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        os.set_blocking(writer, False)
+        self.selector.register(reader, selectors.EVENT_READ)
+        signal.set_wakeup_fd(writer)
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, self._on_reload)
+        self.wakeup = reader
+
+    def _on_stop(self, *_: object) -> None:
+        self.stopping = True
+
+    def _on_reload(self, *_: object) -> None:
+        self.reload = True
+
+    def run(self) -> None:
+        """Supervise until SIGTERM."""
+        next_look = 0.0
+        while not self.stopping:
+            if self.reload:
+                self._read_plan()
+            busy = self._start_eligible()
+            busy = self._probe_starting() or busy
+            if time.monotonic() >= next_look:
+                self._bound_logs()
+                next_look = time.monotonic() + IDLE_POLL
+            if self.changed:
+                self._write_state()
+            for key, _ in self.selector.select(FAST_POLL if busy else IDLE_POLL):
+                if key.fd == self.wakeup:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(self.wakeup, 4096)
+                else:
+                    self._reap(key.data)
+        self._stop_all()
+
+    def _read_plan(self) -> None:
+        self.reload = False
+        wanted = {spec.name: spec for spec in load_plan(self.plan)}
+        for name, child in self.children.items():
+            if child.process is not None and (name not in wanted or not wanted[name].enabled):
+                child.process.kill()
+        for name, spec in wanted.items():
+            if name not in self.children:
+                self.children[name] = Child(spec)
+                continue
+            child = self.children[name]
+            if spec.enabled and not child.spec.enabled:
+                child.backoff, child.not_before = FIRST_BACKOFF, 0.0
+            child.spec = spec
+        self.children = {n: c for n, c in self.children.items() if n in wanted or c.process is not None}
+        self.changed = True
+
+    def _start_eligible(self) -> bool:
+        """Start what may start, and say whether something still waits for a moment to come soon."""
+        waiting = False
+        for child in self.children.values():
+            if child.process is not None or child.finished or not child.spec.enabled:
+                continue
+            first = child.restarts == 0
+            if (
+                first and not all(self.children[n].ready for n in child.spec.after if n in self.children)
+            ) or time.monotonic() < child.not_before:
+                waiting = True
+            else:
+                self._start(child)
+        return waiting
+
+    def _start(self, child: Child) -> None:
+        spec = child.spec
+        with Path(spec.log).open("ab") as log:
+            try:
+                child.process = subprocess.Popen(
+                    ["setpriv", "--pdeathsig", "KILL", "--", *spec.argv],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=spec.cwd,
+                    umask=spec.umask,
+                    env={**os.environ, **spec.env},
+                )
+            except OSError as error:
+                self._schedule(child, f"cannot be started: {error}")
+                return
+        child.began = time.monotonic()
+        child.started = start_time(child.process.pid)
+        child.pidfd = os.pidfd_open(child.process.pid)
+        child.ready = spec.probe.kind == "none" and not spec.once
+        self.selector.register(child.pidfd, selectors.EVENT_READ, child)
+        self.changed = True
+
+    def _probe_starting(self) -> bool:
+        starting = [c for c in self.children.values() if c.process is not None and not c.ready]
+        for child in starting:
+            if not child.spec.once and probing.serves(child.spec.probe):
+                child.ready = self.changed = True
+        return any(not child.spec.once and not child.ready for child in starting)
+
+    def _reap(self, child: Child) -> None:
+        process = child.process
+        if process is None or process.poll() is None:
+            return
+        self.selector.unregister(child.pidfd)
+        os.close(child.pidfd)
+        child.process, child.pidfd, child.started = None, -1, None
+        child.ready = child.spec.once and process.returncode == 0
+        self.changed = True
+        if child.finished or not child.spec.enabled:
+            return
+        code = process.returncode
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
+        self._schedule(child, f"{how}: {_last_words(Path(child.spec.log))}")
+
+    def _schedule(self, child: Child, detail: str) -> None:
+        if time.monotonic() - child.began > STABLE_SECONDS:
+            child.backoff = FIRST_BACKOFF
+        child.not_before = time.monotonic() + child.backoff
+        child.backoff = min(child.backoff * 2, LAST_BACKOFF)
+        child.restarts += 1
+        child.detail = detail
+        self.changed = True
+
+    def _bound_logs(self) -> None:
+        """Keep each log below its limit: the newest half moves to `.1`, the file goes on from nothing."""
+        for child in self.children.values():
+            path = Path(child.spec.log)
+            with contextlib.suppress(OSError):
+                if path.stat().st_size > LOG_LIMIT:
+                    with path.open("r+b") as file:
+                        file.seek(-LOG_LIMIT // 2, os.SEEK_END)
+                        path.with_name(path.name + ".1").write_bytes(file.read())
+                        file.truncate(0)
+
+    def _write_state(self) -> None:
+        self.changed = False
+        components = {
+            name: {
+                "pid": child.process.pid if child.process else None,
+                "started": child.started,
+                "ready": child.ready,
+                "restarts": child.restarts,
+                "enabled": child.spec.enabled,
+                "once": child.spec.once,
+                "detail": child.detail,
+            }
+            for name, child in self.children.items()
+        }
+        me = os.getpid()
+        state = {"pid": me, "started": start_time(me), "updated": time.time(), "components": components}
+        write_private(self.state, json.dumps(state, indent=1))
+
+    def _stop_all(self) -> None:
+        for child in self.children.values():
+            if child.process is not None:
+                child.process.kill()
+        for child in self.children.values():
+            if child.process is not None:
+                child.process.wait()
+
+
+def _last_words(log: Path) -> str:
+    """Return the end of a component's log, for the person who asks why it died."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 4096))
+            lines = file.read().decode(errors="replace").strip().splitlines()
+    except OSError:
+        return "no log"
+    return lines[-1][-LAST_WORDS:] if lines else "no log"
+
+
+def main() -> None:
+    """Run as a daemon for the cluster whose folder is the first argument."""
+    os.umask(0o077)
+    Supervisor(Path(sys.argv[1])).run()
+
+
+if __name__ == "__main__":
+    main()
