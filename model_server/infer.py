@@ -201,14 +201,8 @@ async def _read_body(receive: Receive, length: int | None, limit: int) -> bytes:
     """Read the whole body, refusing it as early as its size is known."""
     if length is not None and length > limit:
         raise TooLarge(f"the body is over {limit} bytes")
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        return body
-    chunks = [body]
-    size = len(body)
+    chunks: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -217,6 +211,6 @@ async def _read_body(receive: Receive, length: int | None, limit: int) -> bytes:
         size += len(chunk)
         if size > limit:
             raise TooLarge(f"the body is over {limit} bytes")
-        chunks.append(chunk)
         if not message.get("more_body"):
-            return b"".join(chunks)
+            return b"".join((*chunks, chunk)) if chunks else chunk
+        chunks.append(chunk)

@@ -119,7 +119,8 @@ class Worker:
             if isinstance(result, ServerError):
                 raise result
             return result
-        if len(self._queue) >= self._queue_size:
+        # While the thread is idle, the first in the queue is as good as running.
+        if len(self._queue) >= self._queue_size + (not self._busy):
             wait = math.ceil(len(self._queue) * self._average)
             raise Overloaded(f"queue full: {self._queue_size} requests wait", retry_after_s=max(1, wait))
         job.future = asyncio.get_running_loop().create_future()
