@@ -12,7 +12,6 @@ from typing import Any
 import yaml
 
 from labs.events import Listener
-from labs.providers.engine.addons import PROBER_COMMAND
 from labs.providers.engine.profile import NamedProfile
 from labs.providers.engine.render import render
 
@@ -58,7 +57,6 @@ def addons(identity: str, cluster: str, images: dict[str, str]) -> list[dict[str
             id=identity,
             cluster=cluster,
             images=images,
-            prober_command=PROBER_COMMAND,
             dns="",
             forward=True,
         )

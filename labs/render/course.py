@@ -70,7 +70,9 @@ def task(terminal: Terminal, scenario: Scenario) -> str:
     for check in file.checks:
         points = f"{check.points} point{'s' if check.points > 1 else ''}"
         lines.append(terminal.block(f"{check.about} ({points})", first="- ", indent="  "))
-    lines += [terminal.block(guard.why, first="! ", indent="  ") for guard in file.guards if guard.why]
+    guards = [terminal.block(guard.why, first="- ", indent="  ") for guard in file.guards if guard.why]
+    if guards:
+        lines += ["", terminal.paint("Guards (break one and the task counts zero)", "bold"), *guards]
     return "\n".join(lines)
 
 
