@@ -28,6 +28,9 @@ case "$1 $2" in
 esac
 """
 
+BASICS = ["sh", "cat", "cksum", "chmod", "cp", "dirname", "date", "grep", "id", "kill", "mkdir", "mktemp"]
+BASICS += ["readlink", "rm", "sed", "sleep", "tail"]
+
 
 class Checkout:
     """A clone with the entry script and nothing installed."""
@@ -41,25 +44,7 @@ class Checkout:
         for name in ("lab", "pyproject.toml", "cluster-config/debian-packages.txt"):
             shutil.copy(ROOT / name, self.root / name)
         # Only what every Debian has: no uv, no dpkg (the packages of this machine are none of this test's business).
-        for name in [
-            "sh",
-            "cat",
-            "cksum",
-            "chmod",
-            "cp",
-            "dirname",
-            "date",
-            "grep",
-            "id",
-            "kill",
-            "mkdir",
-            "mktemp",
-            "readlink",
-            "rm",
-            "sed",
-            "sleep",
-            "tail",
-        ]:
+        for name in BASICS:
             found = shutil.which(name)
             if found:
                 (self.tools / name).symlink_to(found)

@@ -18,8 +18,6 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx
-
 from labs.errors import ComponentError
 from labs.events import Listener, Progress
 from labs.providers.engine import store
@@ -28,10 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    import httpx
+
     from labs.providers.engine.catalog import Component, Release
 
 PROBE_SECONDS = 3.0
-_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _CHUNK = 1 << 20
 _EVENT_SECONDS = 0.5
 
@@ -77,12 +76,12 @@ class Downloader:
                 _unpack(archive, release.member, target)
             else:
                 archive.replace(target)
-        except (httpx.HTTPError, OSError, tarfile.TarError, KeyError) as error:
+        except (_http_error(), OSError, tarfile.TarError, KeyError) as error:
             raise ComponentError(f"{release.url} cannot be downloaded: {error}") from error
 
     def _verified(self, component: Component, release: Release) -> Path:
         target = self._scratch / f"{component.name}.download"
-        with httpx.Client(timeout=_TIMEOUT, follow_redirects=True) as client:
+        with _client() as client:
             answer = client.get(release.checksum)
             answer.raise_for_status()
             expected = checksum_for(answer.text, release.url.rsplit("/", 1)[-1])
@@ -135,7 +134,7 @@ def fetch_with_checksum(url: str, target: Path) -> None:
         ComponentError: It does not answer, or the checksum is another.
     """
     try:
-        with httpx.Client(timeout=_TIMEOUT, follow_redirects=True) as client:
+        with _client() as client:
             answer = client.get(f"{url}.sha256")
             answer.raise_for_status()
             expected = checksum_for(answer.text, url.rsplit("/", 1)[-1])
@@ -143,7 +142,7 @@ def fetch_with_checksum(url: str, target: Path) -> None:
                 body.raise_for_status()
                 for chunk in body.iter_bytes(_CHUNK):
                     stream.write(chunk)
-    except (httpx.HTTPError, OSError) as error:
+    except (_http_error(), OSError) as error:
         raise ComponentError(f"{url} cannot be downloaded: {error}") from error
     if (actual := store.sha256_of(target)) != expected:
         raise ComponentError(f"{url} has the SHA-256 {actual}, published is {expected}")
@@ -156,6 +155,19 @@ def _unpack(archive: Path, member: str, target: Path) -> None:
             raise KeyError(f"{member} is no file of the archive")
         with target.open("wb") as stream:
             shutil.copyfileobj(source, stream, _CHUNK)
+
+
+def _client() -> httpx.Client:
+    # Imported on the first download only: httpx takes 150 ms, and it loads rich where that is installed.
+    import httpx  # noqa: PLC0415 - see above
+
+    return httpx.Client(timeout=httpx.Timeout(30.0, connect=5.0), follow_redirects=True)
+
+
+def _http_error() -> type[Exception]:
+    import httpx  # noqa: PLC0415 - as in `_client`
+
+    return httpx.HTTPError
 
 
 def _origin(url: str) -> str:
@@ -184,8 +196,9 @@ def _probe(origins: list[str]) -> dict[str, bool]:
 
 def _ask(origin: str, future: concurrent.futures.Future[bool]) -> None:
     try:
-        httpx.head(origin, timeout=PROBE_SECONDS)
-    except (httpx.HTTPError, OSError, socket.gaierror):
+        with _client() as client:
+            client.head(origin, timeout=PROBE_SECONDS)
+    except (_http_error(), OSError, socket.gaierror):
         future.set_result(False)
     else:
         future.set_result(True)
