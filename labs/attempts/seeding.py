@@ -1,8 +1,8 @@
 """Puts one task into a cluster, back to its start, and out again. Every step is in the store before it is done.
 
 `service.Tasks` calls `start`, `reset`, `stop` and `mend`; `labs.prove` asks `differences`. What a step does to the
-cluster is in
-`labs.inject`; here is the order, and what is remembered, so that a step cut off by `kill -9` can be done again.
+cluster is in `labs.inject`; here is the order, and what is remembered, so that a step cut off by `kill -9` can be
+done again.
 """
 
 from __future__ import annotations

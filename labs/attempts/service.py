@@ -102,6 +102,13 @@ class Tasks:
         self._store = Store(store or paths.state_dir() / "attempts.db", clock=clock)
 
     @property
+    def handle(self) -> ClusterHandle:
+        """The cluster; raises `ClusterError` for a service that can only read."""
+        if self._handle is None:
+            raise ClusterError("no cluster runs", hint="`labs up` brings one up")
+        return self._handle
+
+    @property
     def course(self) -> Course:
         """The course."""
         if self._course is None:
@@ -192,7 +199,7 @@ class Tasks:
     def apply_fix(self, scenario_id: str, fix: Fix, *, emit: Listener = silent) -> None:
         """Do what a fix says, step by step (demo, prove, `solution --apply`)."""
         story = self._started(scenario_id)
-        handle = self._cluster()
+        handle = self.handle
         if fix.id == "solution":
             self._note(story, "solution")
         self._note(story, "fix", {"id": fix.id})
@@ -238,14 +245,9 @@ class Tasks:
     # --- below: nothing a caller needs
     # ---------------------------------------------------------------------------------
 
-    def _cluster(self) -> ClusterHandle:
-        if self._handle is None:
-            raise ClusterError("no cluster runs", hint="`labs up` brings one up")
-        return self._handle
-
     @contextmanager
     def _bench(self, scenario_id: str, emit: Listener) -> Iterator[seeding.Bench]:
-        scenario, handle = self.scenario(scenario_id), self._cluster()
+        scenario, handle = self.scenario(scenario_id), self.handle
         api = Api(handle.kubeconfig)
         try:
             yield seeding.Bench(handle, api, lambda: self._look(scenario), self._store, scenario, emit)
@@ -255,7 +257,7 @@ class Tasks:
     def _look(self, scenario: Scenario) -> Cluster:
         from grader.live import LiveCluster  # noqa: PLC0415 - its Kubernetes client takes 0.4 s to load; reading needs none
 
-        handle = self._cluster()
+        handle = self.handle
         try:
             return LiveCluster(handle.kubeconfig, workspace=workspace.folder(handle.name, scenario.id))
         except GraderError as error:
@@ -271,7 +273,7 @@ class Tasks:
                 scenario.file.checks,
                 scenario.file.guards,
                 cluster,
-                has=self._cluster().capabilities,
+                has=self.handle.capabilities,
                 requires=scenario.file.requires,
                 namespaces=scenario.file.namespaces,
                 baseline=seeding.guards_baseline(self._store, story.id),
@@ -297,7 +299,7 @@ class Tasks:
         return story if story and story.stage in _AT_WORK else None
 
     def _started(self, scenario_id: str) -> Story:
-        self._cluster()
+        _ = self.handle
         story = self._open(self.scenario(scenario_id).id)
         if story is None:
             raise self._not_started(scenario_id)
@@ -322,7 +324,7 @@ class Tasks:
             solved=story.passed is not None,
             saw_solution=story.saw_solution is not None,
             last=story.last,
-            workspace=workspace.folder(self._cluster().name, story.scenario),
+            workspace=workspace.folder(self.handle.name, story.scenario),
         )
 
 

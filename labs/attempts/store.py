@@ -1,7 +1,7 @@
 """The memory of attempts: an append-only list of events in SQLite. What is not in here has not happened.
 
-`service.py` and `seeding.py` append before they act or tell; after `kill -9` at any point the events say where
-things stand. The file is private (0600), because snapshots hold Secrets.
+`service.py` and `seeding.py` append before they act or tell; after `kill -9` at any point the events say where things
+stand. The file is private (0600), because snapshots hold Secrets.
 """
 
 from __future__ import annotations

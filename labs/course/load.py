@@ -1,9 +1,8 @@
 """Finds and reads the course: `scenarios/<n>-<slug>/chapter.yaml` and the scenario folders beside it.
 
 `Tasks`, `cli.py`, `lint.py` and `labs.prove` call `load_course`; authors' tools call `scan`, which also returns the
-good part of a
-course that has mistakes. Nothing is listed anywhere: a folder with a `scenario.yaml` is a scenario. What a *good*
-scenario is, is `lint.py`'s question.
+good part of a course that has mistakes. Nothing is listed anywhere: a folder with a `scenario.yaml` is a scenario.
+What a *good* scenario is, is `lint.py`'s question.
 """
 
 from __future__ import annotations

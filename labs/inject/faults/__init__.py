@@ -1,11 +1,10 @@
 """The fault library: one small module per fault, discovered, never listed.
 
 A module is a manifest-level fault when it has `Params` (a `Spec`) and `transform(manifests, params)`, which breaks
-copies of the
-manifests in place: what was injected is then part of the task's baseline, so a reset restores it like everything else.
-It is a live fault when it has `Params` and `patch(objects, params)` with `TARGET` (an `Objects`): it changes objects
-that are not the
-scenario's, such as nodes; their state before and after is recorded, so that stop and reset restore exactly that.
+copies of the manifests in place: what was injected is then part of the task's baseline, so a reset restores it like
+everything else. It is a live fault when it has `Params` and `patch(objects, params)` with `TARGET` (an `Objects`): it
+changes objects that are not the scenario's, such as nodes; their state before and after is recorded, so that stop and
+reset restore exactly that.
 
 `labs.course.load` calls `check`; `labs.inject.manifests` calls `transform`; `labs.attempts.seeding` asks for `live`.
 """
