@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from array import array
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from model_server.errors import BadRequest, TooLarge, UnsupportedEncoding
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
+    from model_server.datatypes import Datatype
     from model_server.runtime import Model, Tensor
     from model_server.worker import Feeds, Outputs
 
@@ -160,38 +163,69 @@ def _shape(item: dict[str, Any], tensor: Tensor) -> list[int]:
     if item.get("datatype") != tensor.datatype.name:
         raise BadRequest(f"datatype of input {tensor.name} must be {tensor.datatype.name}")
     shape = item.get("shape")
-    if not isinstance(shape, list) or any(type(size) is not int or size < 0 for size in shape):
+    if not isinstance(shape, list):
         raise BadRequest(f"shape of input {tensor.name} must be a list of sizes")
-    fits = len(shape) == len(tensor.shape) and all(
-        want in {-1, size} for size, want in zip(shape, tensor.shape, strict=True)
-    )
+    fits = len(shape) == len(tensor.shape)
+    for size, want in zip(shape, tensor.shape, strict=False):
+        if type(size) is not int or size < 0:
+            raise BadRequest(f"shape of input {tensor.name} must be a list of sizes")
+        fits = fits and want in (size, -1)
     if not fits:
-        raise BadRequest(f"shape of input {tensor.name} must be {list(tensor.shape)}, got {shape[:16]}")
+        raise BadRequest(f"shape of input {tensor.name} must be {list(tensor.shape)}, got {str(shape)[:100]}")
     if shape and shape[0] == 0:
         raise BadRequest(f"input {tensor.name} has no rows")
     return shape
 
 
 def _from_json(data: Any, shape: list[int], tensor: Tensor) -> Any:
-    """Read a flat or nested list; NumPy alone would take "1", None or 1.5 for a number of any type."""
+    """Read a flat or nested list."""
     if not isinstance(data, list):
         raise BadRequest(f"input {tensor.name} needs data, a list")
-    datatype = tensor.datatype
     try:
-        array = np.array(data)
-        if array.dtype.kind not in datatype.kinds and array.size:
-            raise BadRequest(f"data of input {tensor.name} is not {datatype.name}")
-        # `int` beyond the type's range must not wrap around, which `astype` would let it do.
-        array = np.array(data, dtype=datatype.dtype) if datatype.kinds == "iu" else array.astype(datatype.dtype)
+        flat = _flat(data)
+        values = _numbers(flat, tensor.datatype) if tensor.datatype.code else _others(flat, tensor.datatype)
     except (ValueError, OverflowError, TypeError):
-        raise BadRequest(f"data of input {tensor.name} is ragged or out of {datatype.name}'s range") from None
-    return _reshaped(array, shape, tensor)
+        raise BadRequest(f"data of input {tensor.name} is ragged or not all {tensor.datatype.name}") from None
+    return _reshaped(values, shape, tensor)
 
 
-def _reshaped(array: Any, shape: list[int], tensor: Tensor) -> Any:
-    if array.size != math.prod(shape):
-        raise BadRequest(f"input {tensor.name} has {array.size} elements, its shape says {math.prod(shape)}")
-    return array.reshape(shape)
+def _flat(data: list[Any]) -> list[Any]:
+    """Undo the nesting; ValueError when the lists of one level differ in length, TypeError when they are no lists."""
+    while data and type(data[0]) is list:
+        if len(set(map(len, data))) != 1:
+            raise ValueError("ragged")
+        data = list(chain.from_iterable(data))
+    return data
+
+
+def _numbers(flat: list[Any], datatype: Datatype) -> Any:
+    """Read numbers with `array`, which is strict where NumPy is not.
+
+    NumPy takes "1", None or 1.5 for a number of any type, and where one element is a long text it makes room for that
+    text once for each element.
+    """
+    if not flat:
+        return np.empty(0, dtype=datatype.dtype)
+    if type(flat[0]) is bool:
+        raise TypeError("a truth value is no number")
+    values = np.frombuffer(array(datatype.code, flat), dtype=datatype.code)
+    if values.dtype == datatype.dtype:
+        return values
+    with np.errstate(over="ignore"):  # FP16 from a wider float becomes infinity, as in any cast
+        return values.astype(datatype.dtype)
+
+
+def _others(flat: list[Any], datatype: Datatype) -> Any:
+    """Read truth values or texts."""
+    if not set(map(type, flat)) <= {bool if datatype.name == "BOOL" else str}:
+        raise TypeError("elements of another type")
+    return np.array(flat, dtype=datatype.dtype)
+
+
+def _reshaped(values: Any, shape: list[int], tensor: Tensor) -> Any:
+    if values.size != math.prod(shape):
+        raise BadRequest(f"input {tensor.name} has {values.size} elements, which is not what its shape says")
+    return values.reshape(shape)
 
 
 def _from_binary(data: memoryview, shape: list[int], tensor: Tensor) -> Any:
@@ -201,12 +235,12 @@ def _from_binary(data: memoryview, shape: list[int], tensor: Tensor) -> Any:
     if len(data) % datatype.dtype.itemsize:
         raise BadRequest(f"binary data of input {tensor.name} is no whole number of {datatype.name}")
     if datatype.name == "BOOL":
-        array = np.frombuffer(data, dtype=np.uint8) != 0
+        values = np.frombuffer(data, dtype=np.uint8) != 0
     else:
-        array = np.frombuffer(data, dtype=datatype.dtype)
-    if not array.flags.aligned:
-        array = array.copy()  # the JSON in front has any length
-    return _reshaped(array, shape, tensor)
+        values = np.frombuffer(data, dtype=datatype.dtype)
+    if not values.flags.aligned:
+        values = values.copy()  # the JSON in front has any length
+    return _reshaped(values, shape, tensor)
 
 
 def _strings(data: memoryview, tensor: Tensor) -> Any:
@@ -230,13 +264,14 @@ def _strings(data: memoryview, tensor: Tensor) -> Any:
 
 def _joinable(feeds: Feeds, model: Model) -> tuple[int, Hashable | None]:
     """Number of rows, and the key under which requests can be joined."""
-    shapes = [feed.shape for feed in feeds.values()]
+    shapes = [feeds[name].shape for name in model.inputs]
     rows = shapes[0][0] if shapes[0] else 1
     if not model.batchable:
         return rows, None
-    if any(shape[0] != rows for shape in shapes):
-        raise BadRequest("all inputs must have the same number of rows")
-    return rows, tuple((name, feeds[name].shape[1:]) for name in model.inputs)
+    for shape in shapes:
+        if shape[0] != rows:
+            raise BadRequest("all inputs must have the same number of rows")
+    return rows, tuple([shape[1:] for shape in shapes])
 
 
 def _wanted(document: dict[str, Any], binary: bool, model: Model) -> dict[str, bool] | None:
@@ -267,16 +302,16 @@ def encode(request: Request, model: Model, outputs: Outputs) -> tuple[bytes, int
     """
     described: list[dict[str, Any]] = []
     tail: list[bytes] = []
-    for tensor, array in zip(model.outputs.values(), outputs, strict=True):
+    for tensor, values in zip(model.outputs.values(), outputs, strict=True):
         if request.wanted is not None and tensor.name not in request.wanted:
             continue
-        item: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype.name, "shape": array.shape}
+        item: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype.name, "shape": values.shape}
         if request.binary if request.wanted is None else request.wanted[tensor.name]:
-            data = _to_binary(array, tensor)
+            data = _to_binary(values, tensor)
             item["parameters"] = {"binary_data_size": len(data)}
             tail.append(data)
         else:
-            item["data"] = array.ravel() if tensor.datatype.name != "BYTES" else array.ravel().tolist()
+            item["data"] = values.ravel() if tensor.datatype.name != "BYTES" else values.ravel().tolist()
         described.append(item)
     answer: dict[str, Any] = {"model_name": model.name, "model_version": str(model.version)}
     if request.id is not None:
@@ -288,8 +323,8 @@ def encode(request: Request, model: Model, outputs: Outputs) -> tuple[bytes, int
     return b"".join((head, *tail)), len(head)
 
 
-def _to_binary(array: Any, tensor: Tensor) -> bytes:
+def _to_binary(values: Any, tensor: Tensor) -> bytes:
     if tensor.datatype.name != "BYTES":
-        return bytes(array.astype(tensor.datatype.dtype, copy=False).tobytes())
-    elements = [str(element).encode() for element in array.ravel()]
+        return bytes(values.astype(tensor.datatype.dtype, copy=False).tobytes())
+    elements = [str(element).encode() for element in values.ravel()]
     return b"".join(_LENGTH.pack(len(element)) + element for element in elements)

@@ -20,33 +20,33 @@ class Datatype:
         name: In the protocol.
         dtype: In memory, little endian as in the binary extension; `object` for BYTES.
         triton: In `/config`.
-        kinds: NumPy kinds that a JSON list may have for it: an integer tensor takes no 1.5.
+        code: Type code of `array`, which reads JSON lists; empty for BOOL and BYTES.
     """
 
     name: str
     dtype: np.dtype[Any]
     triton: str
-    kinds: str
+    code: str
 
 
-def _row(name: str, dtype: str, kinds: str, triton: str = "") -> Datatype:
-    return Datatype(name, np.dtype(dtype), "TYPE_" + (triton or name), kinds)
+def _row(name: str, dtype: str, code: str, triton: str = "") -> Datatype:
+    return Datatype(name, np.dtype(dtype), "TYPE_" + (triton or name), code)
 
 
 _ROWS = {
-    "tensor(bool)": _row("BOOL", "?", "b"),
-    "tensor(uint8)": _row("UINT8", "u1", "iu"),
-    "tensor(uint16)": _row("UINT16", "<u2", "iu"),
-    "tensor(uint32)": _row("UINT32", "<u4", "iu"),
-    "tensor(uint64)": _row("UINT64", "<u8", "iu"),
-    "tensor(int8)": _row("INT8", "i1", "iu"),
-    "tensor(int16)": _row("INT16", "<i2", "iu"),
-    "tensor(int32)": _row("INT32", "<i4", "iu"),
-    "tensor(int64)": _row("INT64", "<i8", "iu"),
-    "tensor(float16)": _row("FP16", "<f2", "iuf"),
-    "tensor(float)": _row("FP32", "<f4", "iuf"),
-    "tensor(double)": _row("FP64", "<f8", "iuf"),
-    "tensor(string)": _row("BYTES", "O", "U", "STRING"),
+    "tensor(bool)": _row("BOOL", "?", ""),
+    "tensor(uint8)": _row("UINT8", "u1", "B"),
+    "tensor(uint16)": _row("UINT16", "<u2", "H"),
+    "tensor(uint32)": _row("UINT32", "<u4", "I"),
+    "tensor(uint64)": _row("UINT64", "<u8", "Q"),
+    "tensor(int8)": _row("INT8", "i1", "b"),
+    "tensor(int16)": _row("INT16", "<i2", "h"),
+    "tensor(int32)": _row("INT32", "<i4", "i"),
+    "tensor(int64)": _row("INT64", "<i8", "q"),
+    "tensor(float16)": _row("FP16", "<f2", "f"),
+    "tensor(float)": _row("FP32", "<f4", "f"),
+    "tensor(double)": _row("FP64", "<f8", "d"),
+    "tensor(string)": _row("BYTES", "O", "", "STRING"),
 }
 
 
