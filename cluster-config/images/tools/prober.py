@@ -98,9 +98,10 @@ def exchange(request, deadline):
         path = (url.path or "/") + (f"?{url.query}" if url.query else "")
         headers = {"Host": url.netloc.rpartition("@")[2], "Connection": "close", **(request.get("headers") or {})}
         connection.request(request.get("method", "GET"), path, body.encode() if body else None, headers)
-        connection.sock.settimeout(left(deadline))
+        sock = connection.sock  # the connection forgets it with an answer that ends it; the answer still reads from it
+        sock.settimeout(left(deadline))
         response = connection.getresponse()
-        data = read(response, connection.sock, deadline)
+        data = read(response, sock, deadline)
     finally:
         connection.close()
     return {
@@ -167,7 +168,7 @@ def read(response, sock, deadline):
     """Return at most one byte more than the limit of the body."""
     parts = []
     size = 0
-    while size <= BODY_LIMIT:
+    while size <= BODY_LIMIT and not response.isclosed():
         sock.settimeout(left(deadline))
         part = response.read1(BODY_LIMIT + 1 - size)
         if not part:

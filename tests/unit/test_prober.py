@@ -1,0 +1,116 @@
+"""The probe that goes into the image, run as the grader runs it, against servers of every temper."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+PROBER = Path(__file__).parents[2] / "cluster-config/images/tools/prober.py"
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if self.path == "/slow":
+            time.sleep(2)
+        if self.path == "/hang-up":
+            self.close_connection = True
+            return
+        body = (
+            b"" if self.path == "/empty" else b"x" * 100_000 if self.path == "/big" else self.headers["Host"].encode()
+        )
+        self.send_response(204 if self.path == "/empty" else 503 if self.path == "/down" else 200)
+        if self.path != "/empty":
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "10")
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+class Quiet(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that gave up."""
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[str]:
+    server = Quiet(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def ask(**request: Any) -> dict[str, Any]:
+    command = [sys.executable, "-I", "-S", str(PROBER), "http", json.dumps(request)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "wanted"),
+    [
+        ("/", "GET", (200, "", 15)),
+        ("/down", "GET", (503, "", 15)),
+        ("/big", "GET", (200, "", 65536)),
+        ("/empty", "GET", (204, "", 0)),
+        ("/", "HEAD", (200, "", 0)),
+        ("/slow", "GET", (0, "timeout", 0)),
+        ("/hang-up", "GET", (0, "reset", 0)),
+    ],
+)
+def test_answers(place: str, path: str, method: str, wanted: tuple[int, str, int]) -> None:
+    status, error, size = wanted
+    answer = ask(url=f"http://{place}{path}", method=method, timeout=1)
+    assert (answer["status"], answer["error"]) == (status, error)
+    assert abs(len(answer["body"]) - size) <= 1
+    assert answer["ok"] is (error == "")
+    assert answer["ms"] < 1500
+
+
+def test_a_body_is_sent_and_many_answers_each_have_theirs(place: str) -> None:
+    answer = ask(url=f"http://{place}/", method="POST", body='{"a": 1}', count=3)
+    assert [(each["status"], each["body"]) for each in answer["results"]] == [(200, '{"a": 1}')] * 3
+
+
+def test_resolve_keeps_the_host(place: str) -> None:
+    answer = ask(url="http://models.lab/x", resolve={"models.lab": place})
+    assert (answer["status"], answer["body"]) == (200, "models.lab")
+
+
+def test_no_server_no_name_no_url() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        assert ask(url=f"http://127.0.0.1:{taken.getsockname()[1]}/")["error"] == "refused"
+    assert ask(url="http://nobody.invalid/", timeout=3)["error"] == "dns"
+    command = [sys.executable, "-I", "-S", str(PROBER), "http", "{}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "not understood" in json.loads(done.stdout)["detail"]
