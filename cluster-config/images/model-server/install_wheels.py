@@ -4,6 +4,8 @@ Bytecode carries no times (`unchecked-hash`): all files of the image are of 1970
 stale, which costs every start of the server two seconds.
 """
 
+# ruff: noqa: INP001 - one file, run inside the build
+
 import compileall
 import py_compile
 import sys

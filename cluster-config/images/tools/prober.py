@@ -12,6 +12,10 @@ ANSWER: {"ok", "status", "headers", "body", "body_truncated", "ms", "error", "de
 an HTTP answer came, whatever its status. `error` is one of dns, refused, timeout, reset, tls, other, or empty.
 """
 
+# ruff: noqa: T201, PLC0415, INP001 - its output is what it prints, rare imports stay out of its start, and it is one file
+
+from __future__ import annotations
+
 import http.client
 import json
 import signal
@@ -21,10 +25,12 @@ import time
 from urllib.parse import urlsplit
 
 BODY_LIMIT = 64 * 1024
+
+Json = dict
 RESULT_LIMIT = 4 * 1024
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int:
     """Run one of the two commands and return the exit code: 0, or 2 when it was called wrongly."""
     if arguments == ["serve"]:
         return serve()
@@ -41,7 +47,7 @@ def main(arguments):
     return 2
 
 
-def serve():
+def serve() -> int:
     """Wait for SIGTERM or SIGINT; as process 1 of a container, reap whatever is left to us meanwhile."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
     while signal.sigwait({signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}) == signal.SIGCHLD:
@@ -49,7 +55,7 @@ def serve():
     return 0
 
 
-def reap():
+def reap() -> None:
     """Collect every child that has ended."""
     import os
 
@@ -60,7 +66,7 @@ def reap():
         pass
 
 
-def many(request):
+def many(request: Json) -> Json:
     """Send the request `count` times, `concurrency` at once, and return the answer that is printed."""
     count = max(1, int(request.get("count", 1)))
     if count == 1:
@@ -73,7 +79,7 @@ def many(request):
     return {**answers[0], "results": brief}
 
 
-def once(request):
+def once(request: Json) -> Json:
     """Send the request and return its answer, or why there was none."""
     started = time.monotonic()
     try:
@@ -84,7 +90,7 @@ def once(request):
     return answer
 
 
-def exchange(request, deadline):
+def exchange(request: Json, deadline: float) -> Json:
     """Talk to the server, never past the deadline (in seconds of the monotonic clock)."""
     url = urlsplit(request["url"])
     secure = url.scheme == "https"
@@ -115,7 +121,7 @@ def exchange(request, deadline):
     }
 
 
-def connect(host, port, resolve, deadline):
+def connect(host: str, port: int, resolve: dict[str, str], deadline: float) -> socket.socket:
     """Return a connected socket; every address of the name is tried while there is time."""
     target = resolve.get(host, host)
     if host in resolve and target.rpartition(":")[2].isdigit() and target.count(":") == 1:
@@ -127,20 +133,21 @@ def connect(host, port, resolve, deadline):
         try:
             sock.settimeout(left(deadline))
             sock.connect(address)
-            return sock
         except OSError as error:
             sock.close()
             problem = error
+        else:
+            return sock
     raise problem
 
 
-def lookup(host, port, deadline):
+def lookup(host: str, port: int, deadline: float) -> list:
     """Resolve a name; the C library knows no deadline, so it is asked in a thread that may be left behind."""
     import threading
 
     found = []
 
-    def ask():
+    def ask() -> None:
         try:
             found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except OSError as problem:
@@ -156,7 +163,7 @@ def lookup(host, port, deadline):
     return found[0]
 
 
-def secured(sock, host, insecure):
+def secured(sock: socket.socket, host: str, insecure: bool) -> socket.socket:
     """Return the socket with TLS on it."""
     import ssl
 
@@ -164,7 +171,7 @@ def secured(sock, host, insecure):
     return context.wrap_socket(sock, server_hostname=host)
 
 
-def read(response, sock, deadline):
+def read(response: http.client.HTTPResponse, sock: socket.socket, deadline: float) -> bytes:
     """Return at most one byte more than the limit of the body."""
     parts = []
     size = 0
@@ -178,7 +185,7 @@ def read(response, sock, deadline):
     return b"".join(parts)
 
 
-def left(deadline):
+def left(deadline: float) -> float:
     """Return the seconds until the deadline, or raise when there are none."""
     seconds = deadline - time.monotonic()
     if seconds <= 0:
@@ -186,7 +193,7 @@ def left(deadline):
     return seconds
 
 
-def kind_of(problem):
+def kind_of(problem: BaseException) -> str:
     """Name the way in which a request failed."""
     if isinstance(problem, socket.gaierror):
         return "dns"
@@ -201,7 +208,7 @@ def kind_of(problem):
     return "other"
 
 
-def failure(kind, detail, milliseconds):
+def failure(kind: str, detail: str, milliseconds: float) -> Json:
     """Return the answer of a request that got none."""
     return {
         "ok": False,
@@ -215,7 +222,7 @@ def failure(kind, detail, milliseconds):
     }
 
 
-def elapsed(started):
+def elapsed(started: float) -> float:
     """Return the milliseconds since then."""
     return round((time.monotonic() - started) * 1000, 3)
 
