@@ -103,8 +103,8 @@ def candidates(taken: list[Network], reserved: set[int]) -> list[int]:
         taken: Ranges the host routes or has addresses in.
         reserved: Numbers of our own clusters.
     """
-    free = []
-    shadowing = []
+    free: list[int] = []
+    shadowing: list[int] = []
     for index in range(MAX_INDEX + 1):
         overlaps = [net for own in Addresses(index).ranges for net in taken if own.overlaps(net)]
         if index in reserved or any(net.prefixlen >= PREFIX for net in overlaps):

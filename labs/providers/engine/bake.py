@@ -41,16 +41,16 @@ def digest(*parts: str) -> str:
     return hashlib.sha256("\0".join((FORMAT, *parts)).encode()).hexdigest()[:KEY_LENGTH]
 
 
-def cluster_key(binaries: Mapping[str, Path], images: str, profile: str, *, forwards: bool) -> str:
+def cluster_key(binaries: Mapping[str, Path], images: Sequence[str], profile: str, *, forwards: bool) -> str:
     """Return the key of everything a cluster's etcd and configuration depend on.
 
     Args:
         binaries: The components; a binary is known by its size and its time.
-        images: Key of the baked images.
+        images: References of the add-ons' images; etcd holds those, not their content.
         profile: Text of the profile.
         forwards: Whether the host forwards, which CoreDNS's configuration depends on.
     """
-    parts = [images, profile, str(forwards)]
+    parts = [*images, profile, str(forwards)]
     for name, path in sorted(binaries.items()):
         info = path.stat()
         parts.append(f"{name} {info.st_size} {info.st_mtime_ns}")

@@ -179,7 +179,7 @@ class Bringup:
         bake.copy_registry(self.supplies.registries[kind], self.layout.registry / kind)
 
     def _host_processes(self, record: Record) -> list[ProcessSpec]:
-        return control_plane.processes(self.layout, record.addresses, self.supplies.binaries)
+        return control_plane.processes(self.layout, record, self.supplies.binaries)
 
     def _save_plan(self, record: Record, *, kubelets: bool = True) -> None:
         specs = self._host_processes(record)
@@ -196,6 +196,8 @@ class Bringup:
         api = ApiClient(addresses.server, layout.pki)
         with step(self.emit, "ready", f"Waiting ≤ {START_SECONDS} s for {len(names)} nodes to be Ready"):
             wait_until(layout, "the nodes", START_SECONDS, lambda: unready_nodes(api, names, began))
+        with step(self.emit, "api", f"Waiting ≤ {START_SECONDS} s for the API server to be ready"):
+            wait_until(layout, "the API server", START_SECONDS, lambda: "" if api.is_ready() else "not ready yet")
         with step(self.emit, "dns", f"Waiting ≤ {START_SECONDS} s for CoreDNS to serve"):
             dns, expected = addresses.dns, addresses.api_service
             wait_until(layout, "CoreDNS", START_SECONDS, lambda: unserved_dns(layout, names, dns, expected))

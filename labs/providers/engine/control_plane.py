@@ -15,10 +15,11 @@ from labs.providers.engine.kubeconfig import write_kubeconfig
 from labs.providers.engine.layout import Layout
 from labs.providers.engine.node import CONFIG
 from labs.providers.engine.plan import Probe, ProcessSpec
+from labs.providers.engine.record import Record
 from labs.providers.engine.render import render_to
 
 ETCD_SOCKET = "localhost:2379"
-"""File name of etcd's socket in `run/`: etcd and the API server both read `unix://localhost:2379` as a relative path."""
+"""File name of etcd's socket in `run/`; etcd and the API server read `unix://localhost:2379` as a relative path."""
 
 NO_PROBE = Probe()
 
@@ -48,11 +49,12 @@ def configure(layout: Layout, addresses: Addresses) -> None:
         )
 
 
-def processes(layout: Layout, addresses: Addresses, binaries: Mapping[str, Path]) -> list[ProcessSpec]:
+def processes(layout: Layout, record: Record, binaries: Mapping[str, Path]) -> list[ProcessSpec]:
     """Return the control plane and the registries for the supervisor."""
+    addresses = record.addresses
     specs = [
         _etcd(layout, binaries["etcd"]),
-        _api_server(layout, addresses, binaries["kube-apiserver"]),
+        _api_server(layout, record, binaries["kube-apiserver"]),
         _controller_manager(layout, addresses, binaries["kube-controller-manager"]),
         _scheduler(layout, binaries["kube-scheduler"]),
     ]
@@ -87,8 +89,8 @@ def _etcd(layout: Layout, binary: Path) -> ProcessSpec:
     return _spec(layout, "etcd", argv, env={"GOGC": "50"}, probe=probe)
 
 
-def _api_server(layout: Layout, addresses: Addresses, binary: Path) -> ProcessSpec:
-    pki = layout.pki
+def _api_server(layout: Layout, record: Record, binary: Path) -> ProcessSpec:
+    pki, addresses = layout.pki, record.addresses
     argv = (
         str(binary),
         f"--bind-address={addresses.host}",
@@ -124,8 +126,13 @@ def _api_server(layout: Layout, addresses: Addresses, binary: Path) -> ProcessSp
         "--audit-log-maxsize=20",
         "--audit-log-maxbackup=2",
     )
-    probe = Probe("https", f"{addresses.server}/readyz", str(pki / "ca.crt"))
-    return _spec(layout, "kube-apiserver", argv, env={"GOGC": "60"}, after=("etcd",), probe=probe)
+    # From a bake, roles and priority classes are there at once. When anybody may ask for the version, components may
+    # ask for the rest; readiness comes a second later, when the API server has looked at each of them again.
+    path = "version" if record.ready else "readyz"
+    probe = Probe("https", f"{addresses.server}/{path}", str(pki / "ca.crt"))
+    return _spec(
+        layout, "kube-apiserver", argv, env={"GOGC": "200", "GOMEMLIMIT": "210MiB"}, after=("etcd",), probe=probe
+    )
 
 
 def _controller_manager(layout: Layout, addresses: Addresses, binary: Path) -> ProcessSpec:

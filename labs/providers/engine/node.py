@@ -108,12 +108,11 @@ class Node:
         addresses, folder = self.record.addresses, self.folder
         for part in ("bin", "cni-bin", "images", "kubelet", "containerd", "log", "pki"):
             (folder / part).mkdir(parents=True, exist_ok=True, mode=0o700)
-        for source, target in (("ca.crt", "ca.crt"), *((f"kubelet-{self.name}.{e}", f"kubelet.{e}") for e in PAIR)):
-            shutil.copy(self.layout.pki / source, folder / "pki" / target)
+        for source, name in (("ca.crt", "ca.crt"), *((f"kubelet-{self.name}.{e}", f"kubelet.{e}") for e in PAIR)):
+            shutil.copy(self.layout.pki / source, folder / "pki" / name)
         for user, file in KUBECONFIGS.items():
-            user = user.format(node=self.name)  # noqa: PLW2901 - the table's entry, completed
-            path = folder / f"{file}.kubeconfig"
-            write_kubeconfig(path, pki=self.layout.pki, user=user, server=addresses.server, context=self.name)
+            path, who = folder / f"{file}.kubeconfig", user.format(node=self.name)
+            write_kubeconfig(path, pki=self.layout.pki, user=who, server=addresses.server, context=self.name)
         values = {"inside": INSIDE, "node": self.name, "pods": addresses.pods, "dns": addresses.dns}
         values |= {"address": self.address, "cgroup": self.layout.cgroup(self.name), "taints": self.spec.taints}
         render_to(folder / "kubelet.yaml", f"{CONFIG}/kubelet.yaml.j2", **values)
@@ -140,7 +139,12 @@ class Node:
         layout = self.layout
         for kind in ("net", "mnt", "uts"):
             layout.namespace(self.name, kind).touch(mode=0o600)
-        env = {"NAMESPACES": layout.namespaces, "NODE": self.folder, "INSIDE": INSIDE, "CNI_BIN": cni}
+        env: dict[str, str | Path] = {
+            "NAMESPACES": layout.namespaces,
+            "NODE": self.folder,
+            "INSIDE": INSIDE,
+            "CNI_BIN": cni,
+        }
         env |= {"IMAGES": images, "STORAGE": layout.storage, "NAME": self.name}
         files = [f"--{long}={layout.namespace(self.name, kind)}" for long, kind in NAMESPACES]
         run_tool(
@@ -160,9 +164,8 @@ class Node:
             "link set eth0 up",
             f"route add default via {addresses.host}",
         ]
-        for other in range(1, self.count + 1):
-            if other != self.number:
-                batch.append(f"route add {addresses.node_pods(other)} via {addresses.node(other)}")
+        others = [number for number in range(1, self.count + 1) if number != self.number]
+        batch += [f"route add {addresses.node_pods(other)} via {addresses.node(other)}" for other in others]
         rules = self._rules()
         script = "ip -batch - && echo 1 > /proc/sys/net/ipv4/ip_forward"
         net = f"--net={self.layout.namespace(self.name, 'net')}"

@@ -6,7 +6,7 @@ outlives ten years is made anew.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from labs.providers.engine.addresses import Addresses
 from labs.providers.engine.plan import write_private
 
-LIFETIME = datetime.timedelta(days=3650)
-SKEW = datetime.timedelta(days=1)  # a machine whose clock is set back a little still trusts its cluster
+LIFETIME = dt.timedelta(days=3650)
+SKEW = dt.timedelta(days=1)  # a machine whose clock is set back a little still trusts its cluster
 ADMIN_GROUP = "system:masters"
 
 
@@ -110,7 +110,7 @@ def _general_name(host: str) -> x509.GeneralName:
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

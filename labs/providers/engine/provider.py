@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from grader.capabilities import Capabilities
 from labs import paths
-from labs.errors import ClusterError, LabsError, MachineError, UsageError
+from labs.errors import ClusterError, EngineError, LabsError, MachineError, UsageError
 from labs.events import Listener, State, Step, silent
 from labs.providers.base import (
     DEFAULT_NAME,
@@ -57,7 +59,7 @@ class EngineProvider:
         layout = Layout.of(_valid(name))
         chosen = load_profile(profile)
         _check_machine()
-        with cluster_lock(layout, emit):
+        with files_told(), cluster_lock(layout, emit):
             record = load_record(layout)
             if record is not None and record.ready and record.profile != profile:
                 raise UsageError(
@@ -85,7 +87,7 @@ class EngineProvider:
         """Stop the cluster and remove all it left on this machine. No error when there is none."""
         layout = Layout.of(_valid(name))
         _check_root()
-        with step(emit, "down", f"Removing cluster {name}"), cluster_lock(layout, emit):
+        with step(emit, "down", f"Removing cluster {name}"), files_told(), cluster_lock(layout, emit):
             cleanup.remove(layout)
 
     def reset(self, name: str = DEFAULT_NAME, *, emit: Listener = silent) -> ClusterHandle:
@@ -95,7 +97,7 @@ class EngineProvider:
         record = self._record(layout)
         chosen = load_profile(record.profile)
         have = supplies.gather(chosen, emit)
-        with cluster_lock(layout, emit):
+        with files_told(), cluster_lock(layout, emit):
             with step(emit, "stop", f"Stopping cluster {name}"):
                 cleanup.stop(layout)
             bringup = Bringup(layout, chosen, have, emit)
@@ -153,7 +155,7 @@ class EngineProvider:
         """Import the lab's images of today into the running nodes and the registries."""
         layout = Layout.of(_valid(name))
         record = self._record(layout)
-        with cluster_lock(layout, emit):
+        with files_told(), cluster_lock(layout, emit):
             supplies.refresh(layout, record, load_profile(record.profile), emit)
 
     def _record(self, layout: Layout) -> Record:
@@ -161,6 +163,15 @@ class EngineProvider:
         if record is None or not record.ready:
             raise ClusterError(f"there is no cluster {layout.name!r}", hint="`labs up` makes one")
         return record
+
+
+@contextmanager
+def files_told() -> Iterator[None]:
+    """Turn what the file system refuses (a full disk, a file that is gone) into an error a person can act upon."""
+    try:
+        yield
+    except OSError as error:
+        raise EngineError(f"a file could not be used: {error}", hint="`labs doctor` shows the free disk") from error
 
 
 def _valid(name: str) -> str:

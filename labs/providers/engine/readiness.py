@@ -5,9 +5,8 @@ Every wait polls with a deadline; when it passes, the error carries the last thi
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import datetime
+import datetime as dt
 import os
 import socket
 import struct
@@ -144,7 +143,7 @@ def pod_words(pod: dict[str, Any]) -> str:
 
 
 def _time(text: str | None) -> float:
-    return datetime.datetime.fromisoformat(text).timestamp() if text else 0.0
+    return dt.datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
 def unserved_dns(layout: Layout, nodes: list[str], server: str, expected: str) -> str:
@@ -179,30 +178,19 @@ def _question(name: str) -> bytes:
 def _socket_in(layout: Layout, node: str) -> socket.socket:
     """Return a UDP socket that lives in a node's network namespace; only a short-lived thread ever enters it."""
     made: list[socket.socket] = []
-    failed: list[OSError] = []
+    failed: list[int] = []
+    handle = os.open(layout.namespace(node, "net"), os.O_RDONLY)
 
     def enter() -> None:
-        try:
-            with contextlib.closing(_Handle(os.open(layout.namespace(node, "net"), os.O_RDONLY))) as handle:
-                if ctypes.CDLL(None, use_errno=True).setns(handle.number, CLONE_NEWNET) != 0:
-                    raise OSError(ctypes.get_errno(), "cannot enter the node's network namespace")
-                made.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        except OSError as error:
-            failed.append(error)
+        if ctypes.CDLL(None, use_errno=True).setns(handle, CLONE_NEWNET) == 0:
+            made.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        else:
+            failed.append(ctypes.get_errno())
 
     thread = threading.Thread(target=enter)
     thread.start()
     thread.join()
-    if failed:
-        raise failed[0]
+    os.close(handle)
+    if not made:
+        raise OSError(*failed, f"cannot enter the network of {node}")
     return made[0]
-
-
-class _Handle:
-    """A file descriptor that `contextlib.closing` can close."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def close(self) -> None:
-        os.close(self.number)

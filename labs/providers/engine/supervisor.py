@@ -124,18 +124,17 @@ class Supervisor:
 
     def _start_eligible(self) -> bool:
         """Start what may start, and say whether something still waits for a moment to come soon."""
-        waiting = False
-        for child in self.children.values():
-            if child.process is not None or child.finished or not child.spec.enabled:
-                continue
-            first = child.restarts == 0
-            if (
-                first and not all(self.children[n].ready for n in child.spec.after if n in self.children)
-            ) or time.monotonic() < child.not_before:
-                waiting = True
-            else:
-                self._start(child)
-        return waiting
+        idle = [c for c in self.children.values() if c.process is None and not c.finished and c.spec.enabled]
+        eligible = [child for child in idle if self._may_start(child)]
+        for child in eligible:
+            self._start(child)
+        return len(eligible) < len(idle)
+
+    def _may_start(self, child: Child) -> bool:
+        if time.monotonic() < child.not_before:
+            return False
+        needed = child.spec.after if child.restarts == 0 else ()
+        return all(self.children[name].ready for name in needed if name in self.children)
 
     def _start(self, child: Child) -> None:
         spec = child.spec

@@ -46,7 +46,9 @@ def gather(profile: NamedProfile, emit: Listener) -> Supplies:
         images=references,
         baked=bake.images_dir(key),
         registries=_registries(emit),
-        key=bake.cluster_key(binaries, key, profile.text, forwards=network.host_forwards()),
+        key=bake.cluster_key(
+            binaries, [references[name] for name in NEEDED], profile.text, forwards=network.host_forwards()
+        ),
     )
 
 
