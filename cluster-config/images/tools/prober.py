@@ -16,13 +16,17 @@ an HTTP answer came, whatever its status. `error` is one of dns, refused, timeou
 
 from __future__ import annotations
 
-import http.client
 import json
 import signal
 import socket
 import sys
 import time
 from urllib.parse import urlsplit
+
+sys.modules["ssl"] = None  # a third of the start-up; http.client does without, and `secured` imports it when it is asked for
+import http.client  # noqa: E402 - see above
+
+del sys.modules["ssl"]
 
 BODY_LIMIT = 64 * 1024
 
