@@ -164,12 +164,12 @@ class _Reader:
         first: dict[str, int] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                raise self.error("merge keys (`<<`) are not taken", line, "write the keys out")
             key = self.scalar(key_node, line) if isinstance(key_node, yaml.ScalarNode) else None
             if not isinstance(key, str):
                 shown = getattr(key_node, "value", "") if isinstance(key_node, yaml.ScalarNode) else "a list or mapping"
                 raise self.error(f"the key {shown} is not a string", line, f'write it in quotes: "{shown}"')
-            if key == "<<":
-                raise self.error("merge keys (`<<`) are not taken", line, "write the keys out")
             if key in result:
                 raise self.error(f"the key `{key}` is given twice", line, f"it stands on line {first[key]} too")
             first[key] = line

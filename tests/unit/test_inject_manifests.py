@@ -1,0 +1,301 @@
+"""Faults, stages, normal forms and the plan of a reset: all of it pure, on plain objects."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader.model import Json
+from labs.course.load import load_course
+from labs.errors import DataError
+from labs.inject import faults, manifests
+from labs.inject.normal import is_derived, normal
+from labs.inject.restore import difference
+from labs.inject.snapshot import Snapshot, build, tracked
+from tests.unit.course_sample import spoiled, write_course
+
+S = "3-services/no-answer/scenario.yaml"
+
+
+def deployment() -> Json:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {
+            "template": {
+                "spec": {
+                    "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}, {"key": "other"}],
+                    "containers": [
+                        {
+                            "name": "server",
+                            "image": "registry.lab:5000/model-server:1.0.0",
+                            "args": ["--host", "0.0.0.0", "--port=8000"],  # noqa: S104 - what a healthy server says
+                            "env": [{"name": "MODEL_PATH", "value": "/models"}],
+                            "readinessProbe": {"httpGet": {"path": "/ready", "port": 8000}},
+                            "resources": {"requests": {"memory": "128Mi"}, "limits": {"memory": "256Mi"}},
+                        }
+                    ],
+                }
+            }
+        },
+    }
+
+
+def service() -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8000}, {"port": 90}]},
+    }
+
+
+def container(objects: list[Json]) -> Json:
+    found: Json = objects[0]["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+WEB = {"deployment": "web"}
+CHANGES: list[tuple[str, dict[str, Any], Any]] = [
+    ("service_selector", {"service": "web", "value": "wbe"}, lambda o: o[1]["spec"]["selector"] == {"app": "wbe"}),
+    (
+        "target_port",
+        {"service": "web", "target_port": 8080, "port": 80},
+        lambda o: [p.get("targetPort") for p in o[1]["spec"]["ports"]] == [8080, None],
+    ),
+    (
+        "shadowed_volume",
+        {**WEB, "path": "/models"},
+        lambda o: container(o)["volumeMounts"] == [{"name": "cache", "mountPath": "/models"}],
+    ),
+    ("bind_loopback", WEB, lambda o: container(o)["args"] == ["--host", "127.0.0.1", "--port=8000"]),
+    (
+        "bind_loopback",
+        {**WEB, "argument": "--bind"},
+        lambda o: container(o)["env"][-1] == {"name": "HOST", "value": "127.0.0.1"},
+    ),
+    (
+        "wrong_env",
+        {**WEB, "env": "MODEL_PATH", "value": "/modles"},
+        lambda o: container(o)["env"] == [{"name": "MODEL_PATH", "value": "/modles"}],
+    ),
+    (
+        "wrong_env",
+        {**WEB, "env": "MODEL_PATH", "rename": "MODEL_PTH"},
+        lambda o: container(o)["env"][0]["name"] == "MODEL_PTH",
+    ),
+    ("missing_toleration", WEB, lambda o: o[0]["spec"]["template"]["spec"]["tolerations"] == [{"key": "other"}]),
+    ("readiness_path", WEB, lambda o: container(o)["readinessProbe"]["httpGet"]["path"] == "/healthzz"),
+    (
+        "quota_too_small",
+        {"namespace": "shop", "hard": {"pods": "1"}},
+        lambda o: o[2]["spec"] == {"hard": {"pods": "1"}},
+    ),
+    ("image_tag", {**WEB, "tag": "1.0.O"}, lambda o: container(o)["image"] == "registry.lab:5000/model-server:1.0.O"),
+    (
+        "memory_limit",
+        {**WEB, "limit": "16Mi"},
+        lambda o: container(o)["resources"] == {"requests": {"memory": "16Mi"}, "limits": {"memory": "16Mi"}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("use", "with_", "broken"), CHANGES, ids=[f"{c[0]}-{i}" for i, c in enumerate(CHANGES)])
+def test_a_fault_breaks_a_copy_and_nothing_else(use: str, with_: dict[str, Any], broken: Any) -> None:
+    healthy = [deployment(), service()]
+    found = faults.transform(healthy, use, with_)
+    assert broken(found), found
+    assert healthy == [deployment(), service()]
+
+
+def test_every_fault_is_tried_above_or_is_live() -> None:
+    tried = {use for use, _, _ in CHANGES}
+    assert {name for name in faults.library() if not faults.is_live(name)} == tried
+
+
+@pytest.mark.parametrize(
+    ("use", "with_", "said"),
+    [
+        ("service_selector", {"service": "wbe", "value": "x"}, "finds no Service `wbe`"),
+        ("readiness_path", {"deployment": "web", "container": "sidecar"}, "no container `sidecar`"),
+        ("wrong_env", {"deployment": "web", "env": "NO", "rename": "X"}, "no variable `NO`"),
+        ("readiness_path", {"deployment": "web", "path": "/ready"}, "changes nothing"),
+        ("readiness_path", {}, "exactly one of"),
+    ],
+)
+def test_a_fault_that_does_not_fit_says_why(use: str, with_: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError) as raised:
+        faults.transform([deployment(), service()], use, with_)
+    assert said in str(raised.value)
+
+
+def test_a_live_fault_changes_only_the_chosen_nodes() -> None:
+    nodes = [
+        {"kind": "Node", "metadata": {"name": n, "labels": {"pool": p}}, "spec": {}}
+        for n, p in (("a", "gpu"), ("b", "cpu"))
+    ]
+    (changed,) = faults.patch(nodes, "cordoned_nodes", {"pool": "gpu"})
+    assert (changed["metadata"]["name"], changed["spec"]) == ("a", {"unschedulable": True})
+    assert nodes[0]["spec"] == {}
+
+
+# --- stages ----------------------------------------------------------------------------------------------------------
+
+
+def test_everything_comes_in_one_stage_with_its_namespace(tmp_path: Path) -> None:
+    (scenario,) = load_course(write_course(tmp_path)).scenarios
+    (stage,) = manifests.stages(scenario)
+    assert [(o["kind"], o["metadata"]["name"]) for o in stage] == [
+        ("Namespace", "shop"),
+        ("Deployment", "web"),
+        ("Service", "web"),
+    ]
+    assert stage[0]["metadata"]["labels"] == {"labs.io/scenario": "no-answer"}
+    assert stage[2]["spec"]["selector"] == {"app": "wbe"}
+
+
+def test_a_fault_for_later_comes_in_a_stage_of_its_own(tmp_path: Path) -> None:
+    change = spoiled(S, "  with: {service: web, value: wbe}", "  with: {service: web, value: wbe}\n  when: ready")
+    (scenario,) = load_course(write_course(tmp_path, change)).scenarios
+    first, second = manifests.stages(scenario)
+    assert first[2]["spec"]["selector"] == {"app": "web"}
+    assert [o["spec"]["selector"] for o in second] == [{"app": "wbe"}]
+
+
+def test_broken_replaces_by_identity_adds_and_takes_away(tmp_path: Path) -> None:
+    broken = (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 0}\n---\n"
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web, annotations: {labs.io/absent: 'true'}}\n---\n"
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\n"
+    )
+    change = spoiled(S, "- use: service_selector\n  with: {service: web, value: wbe}", "- apply: broken/")
+    (scenario,) = load_course(
+        write_course(tmp_path, {**change, "3-services/no-answer/broken/x.yaml": broken})
+    ).scenarios
+    (stage,) = manifests.stages(scenario)
+    assert [o["kind"] for o in stage] == ["Namespace", "Deployment", "ConfigMap"]
+    assert stage[1]["spec"] == {"replicas": 0}
+    assert stage[2]["metadata"]["namespace"] == "shop"
+
+
+def test_a_scenario_is_about_the_foreign_objects_it_names(tmp_path: Path) -> None:
+    guard = "guards:\n- unchanged: {of: {kind: Node, selector: pool=gpu}, fields: [spec.taints]}\n"
+    (scenario,) = load_course(write_course(tmp_path, spoiled(S, "guards:\n", guard))).scenarios
+    assert [(o.kind, o.selector) for o in tracked(scenario)] == [("Node", "pool=gpu")]
+
+
+# --- normal forms ----------------------------------------------------------------------------------------------------
+
+
+def live(obj: Json, **meta: Any) -> Json:
+    """Return the object as a server shows it."""
+    found = copy.deepcopy(obj)
+    found["metadata"].update(
+        {"uid": "u1", "resourceVersion": "7", "generation": 1, "creationTimestamp": "t", "managedFields": [{}]}, **meta
+    )
+    found["status"] = {"observedGeneration": 1}
+    return found
+
+
+def test_what_the_cluster_adds_is_not_in_the_normal_form() -> None:
+    found = live(deployment(), annotations={"deployment.kubernetes.io/revision": "3"})
+    assert normal(found) == deployment()
+
+
+def test_what_a_person_decides_is() -> None:
+    found = normal(live(deployment(), annotations={"note": "x"}, labels={"a": "b"}, finalizers=["example.com/hold"]))
+    assert found["metadata"] == {
+        **deployment()["metadata"],
+        "annotations": {"note": "x"},
+        "labels": {"a": "b"},
+        "finalizers": ["example.com/hold"],
+    }
+
+
+def test_a_pod_is_normal_without_its_node_and_token() -> None:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p", "namespace": "shop"},
+        "spec": {
+            "nodeName": "n",
+            "volumes": [{"name": "kube-api-access-x1"}, {"name": "own"}],
+            "containers": [{"name": "c", "volumeMounts": [{"name": "kube-api-access-x1"}, {"name": "own"}]}],
+        },
+    }
+    assert normal(pod)["spec"] == {
+        "volumes": [{"name": "own"}],
+        "containers": [{"name": "c", "volumeMounts": [{"name": "own"}]}],
+    }
+
+
+def test_a_node_is_what_people_set_on_it() -> None:
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "n", "labels": {"pool": "gpu"}, "annotations": {"volatile": "1"}},
+        "spec": {"podCIDR": "x", "taints": [{"key": "node.kubernetes.io/not-ready"}, {"key": "nvidia.com/gpu"}]},
+    }
+    assert normal(node)["spec"] == {"taints": [{"key": "nvidia.com/gpu"}]}
+    assert normal(node)["metadata"] == {"name": "n", "labels": {"pool": "gpu"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "meta", "derived"),
+    [
+        ("Pod", {"ownerReferences": [{"kind": "ReplicaSet", "controller": True, "uid": "x"}]}, True),
+        ("Pod", {}, False),
+        ("Pod", {"labels": {"labs.io/prober": "true"}}, True),
+        (
+            "EndpointSlice",
+            {"labels": {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}},
+            True,
+        ),
+        ("EndpointSlice", {"labels": {"endpointslice.kubernetes.io/managed-by": "me"}}, False),
+        ("ConfigMap", {"name": "kube-root-ca.crt"}, True),
+        ("ConfigMap", {"name": "mine"}, False),
+        ("ServiceAccount", {"name": "default", "namespace": "shop"}, True),
+        ("ServiceAccount", {"name": "default", "namespace": "shop", "labels": {"a": "b"}}, False),
+        ("ServiceAccount", {"name": "mine"}, False),
+        ("Lease", {}, True),
+    ],
+)
+def test_what_nobody_decided_is_derived(kind: str, meta: Json, derived: bool) -> None:
+    assert is_derived({"apiVersion": "v1", "kind": kind, "metadata": {"name": "x", **meta}}) is derived
+
+
+# --- the plan of a reset ---------------------------------------------------------------------------------------------
+
+WEB_KEY = "apps/Deployment/shop/web"
+SERVICE_KEY = "/Service/shop/web"
+
+
+def test_nothing_to_do_where_nothing_changed() -> None:
+    taken = build([live(deployment()), live(service())])
+    again = Snapshot.from_json(taken.to_json())
+    assert not difference(taken, again)
+    assert taken.text() == again.text()
+
+
+def test_added_missing_and_changed_objects_are_told_apart() -> None:
+    baseline = build([live(service()), live(deployment())])
+    relabelled = live(service(), labels={"x": "y"})
+    extra = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "more", "namespace": "shop"}}
+    plan = difference(baseline, build([relabelled, extra]))
+    assert (plan.added, plan.missing, plan.changed, plan.again) == (
+        ["/ConfigMap/shop/more"],
+        [WEB_KEY],
+        [SERVICE_KEY],
+        [],
+    )
+
+
+@pytest.mark.parametrize("meta", [{"generation": 3}, {"uid": "u2"}])
+def test_a_workload_with_another_history_is_made_again_even_if_it_looks_the_same(meta: Json) -> None:
+    plan = difference(build([live(deployment())]), build([live(deployment(), **meta)]))
+    assert (plan.again, plan.changed) == ([WEB_KEY], [])
+    assert "made anew" in plan.words()
