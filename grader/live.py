@@ -9,6 +9,7 @@ from inside need, and those are removed again by `close`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -31,13 +32,15 @@ class LiveCluster:
     Args:
         kubeconfig: File whose current context is used.
         workspace: The learner's folder, for `render`.
-        kubectl: Program for `render`; default: the one on PATH.
+        kubectl: Program for `render`, or what finds it when it is needed; default: the one on PATH.
 
     Raises:
         Unanswered: The kubeconfig cannot be used.
     """
 
-    def __init__(self, kubeconfig: Path, *, workspace: Path | None = None, kubectl: Path | None = None) -> None:
+    def __init__(
+        self, kubeconfig: Path, *, workspace: Path | None = None, kubectl: Path | Callable[[], Path] | None = None
+    ) -> None:
         self._api = Api(kubeconfig)
         self._prober = Prober(self._api)
         self._workspace = workspace
@@ -100,7 +103,7 @@ class LiveCluster:
         """Render a kustomization of the workspace; raises `Refused` with kustomize's words."""
         if self._workspace is None:
             raise Unanswered("this task has no workspace to render from")
-        return render(self._workspace, folder, self._kubectl)
+        return render(self._workspace, folder, self._kubectl() if callable(self._kubectl) else self._kubectl)
 
     def now(self) -> datetime:
         """Return the API server's time."""

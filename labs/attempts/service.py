@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 
 from grader.errors import GraderError
 from grader.model import Outcome, Report, Verdict
-from labs import paths
+from labs import paths, tools
 from labs.attempts import fixes, history, seeding, workspace
 from labs.attempts.history import Stage, Story
 from labs.attempts.store import Store, utc_now
 from labs.course.load import load_course
 from labs.course.models import Course, Fix, Scenario
 from labs.errors import ClusterError, UsageError
-from labs.events import Listener, Notice, silent
+from labs.events import Listener, State, Step, silent
 from labs.inject.api import Api
 from labs.providers.base import ClusterHandle
 
@@ -259,7 +259,8 @@ class Tasks:
 
         handle = self.handle
         try:
-            return LiveCluster(handle.kubeconfig, workspace=workspace.folder(handle.name, scenario.id))
+            folder = workspace.folder(handle.name, scenario.id)
+            return LiveCluster(handle.kubeconfig, workspace=folder, kubectl=tools.kubectl)
         except GraderError as error:
             raise ClusterError(error.message, hint=error.hint or "`labs status` tells what runs") from None
 
@@ -267,8 +268,10 @@ class Tasks:
         from grader.runner import grade  # noqa: PLC0415 - as in `_look`
 
         cluster = self._look(scenario)
+        emit(Step("grade", "Grading", State.RUNNING))
+        state, said = State.FAILED, ""
         try:
-            return grade(
+            report = grade(
                 scenario.id,
                 scenario.file.checks,
                 scenario.file.guards,
@@ -278,10 +281,14 @@ class Tasks:
                 namespaces=scenario.file.namespaces,
                 baseline=seeding.guards_baseline(self._store, story.id),
                 settle=settle,
-                on_progress=lambda said: emit(Notice(said)),
+                on_progress=lambda said: emit(Step("grade", "Grading", State.RUNNING, said)),
             )
+            passed = sum(verdict.outcome is Outcome.PASSED for verdict in report.checks)
+            state, said = State.DONE, f"{passed} of {len(report.checks)} checks passed"
         finally:
+            emit(Step("grade", "Grading", state, said))
             cluster.close()
+        return report
 
     def _fresh_look(self, scenario: Scenario, story: Story) -> str:
         """Return the first thing that fails right now, for the live hint."""
