@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from grader.model import Report
 from labs import providers
 from labs.attempts.service import Tasks
-from labs.course.models import Fix, Scenario
+from labs.course.models import Fix, FixFile, Scenario
 from labs.errors import UsageError
 from labs.events import Listener, Notice
 from labs.providers.base import Phase, Provider
@@ -50,7 +50,7 @@ class Typed:
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """A verdict, whether it is the one that was expected, and what that means."""
+    """A verdict, and whether it is the one that was expected (`passed` or `failed`)."""
 
     report: Report
     expected: str
@@ -226,10 +226,11 @@ class Demo:
         row.solved = self._grade(tasks, row, "passed")
 
     def _apply(self, tasks: Tasks, name: str, fix: Fix) -> None:
+        """Apply a fix one step at a time, so that each command stands above what it did."""
         for step in fix.file.steps:
-            self._tell(Say(step.say))
             self._tell(Typed(shlex.join(["kubectl", *step.kubectl]) if step.kubectl else f"cp -r {step.copy_} ."))
-        tasks.apply_fix(name, fix, emit=self._emit)
+            one = fix.model_copy(update={"file": FixFile(about=fix.file.about, steps=(step,))})
+            tasks.apply_fix(name, one, emit=self._emit)
 
     def _grade(self, tasks: Tasks, row: Row, expected: str, *, settle: float | None = None) -> str:
         self._tell(Typed(self._labs(f"scenarios check {row.scenario}")))

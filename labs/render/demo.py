@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from labs.demo import Beat, Ended, Graded, Result, Row, Say, Scene, Typed
 from labs.render.report import report
 from labs.render.table import table
 from labs.render.terminal import Terminal, clean, duration
+
+EVIDENCE = 1
+"""One check with its evidence shows the idea; the whole report of every grading would bury the story."""
 
 
 class Narrator:
@@ -44,18 +49,19 @@ class Narrator:
 
     def _graded(self, graded: Graded) -> None:
         terminal = self._terminal
-        text = report(terminal, graded.report)
+        narrow = replace(terminal, width=terminal.width - 2)
+        text = report(narrow, graded.report, evidence=EVIDENCE if graded.as_expected else None)
         terminal.write("\n".join(f"  {line}".rstrip() for line in text.split("\n")))
         if graded.as_expected:
-            said = "as it has to be: " + ("the repair holds" if graded.expected == "passed" else "not repaired")
-            terminal.write(f"  {terminal.paint('✓', 'green')} {said}")
+            said = "As it should: the repair holds." if graded.expected == "passed" else "As it should: not repaired."
+            terminal.write(f"  {terminal.paint(said, 'dim')}")
         else:
             terminal.write(f"  {terminal.paint('✗ this should have ' + graded.expected, 'red', 'bold')}")
 
     def _ended(self, result: Result, *, kept: bool) -> None:
         terminal = self._terminal
         terminal.write("\n" + terminal.rule("What was shown"))
-        head = ["scenario", "start", "grade", "reset", "total", "untouched", "wrong fix", "solution"]
+        head = ["scenario", "start", "grade", "reset", "total", "as is", "wrong", "solved"]
         terminal.write(table(terminal, head, [_row(row) for row in result.rows], right=(1, 2, 3, 4), give=0))
         for row in result.rows:
             if row.problem or row.skipped:
@@ -66,11 +72,13 @@ class Narrator:
         terminal.write(f"\n{mark}; {ready}")
         if kept:
             name = "" if result.cluster == "lab" else f" --cluster {result.cluster}"
-            terminal.write(f"The cluster keeps running. Try one yourself: labs{name}; take it away: labs down{name}")
+            terminal.write(
+                f"The cluster keeps running.\n  try one yourself:  labs{name}\n  take it away:      labs down{name}"
+            )
 
 
 def _row(row: Row) -> list[str]:
     if row.skipped:
         return [row.scenario, "", "", "", "", "not shown", "", ""]
-    times = [duration(value) for value in (row.start, row.grade, row.reset, row.total)]
+    times = [f"{value:.1f} s" for value in (row.start, row.grade, row.reset, row.total)]
     return [row.scenario, *times, row.untouched, row.wrong, row.solved]

@@ -96,9 +96,14 @@ class Lines:
         shown = f"{seconds:6.1f} s" if seconds is not None and seconds >= 0.05 else ""  # noqa: PLR2004 - less reads 0.0
         room = terminal.width - len(self._indent) - 2 - 10
         text = clean(title) + (f" – {clean(detail)}" if detail else "")
-        body = shorten(text, room).ljust(room) if len(text) <= room or terminal.live else text
-        line = f"{self._indent}{terminal.paint(sign, color)} {body} {terminal.paint(shown, 'dim')}".rstrip()
-        terminal.write(line)
+        head, pad = f"{self._indent}{terminal.paint(sign, color)} ", self._indent + "  "
+        if len(text) > room and not terminal.live:
+            # A log keeps every word; a terminal keeps one line for each step.
+            terminal.write(
+                f"{terminal.block(text, first=head, indent=pad)}  {terminal.paint(shown.strip(), 'dim')}".rstrip()
+            )
+        else:
+            terminal.write(f"{head}{shorten(text, room).ljust(room)} {terminal.paint(shown, 'dim')}".rstrip())
 
     def _advance(self, progress: Progress) -> None:
         self._progress[progress.id] = progress

@@ -18,22 +18,24 @@ _EVIDENCE = " " * 18
 _MOST_LINES = 6
 
 
-def report(terminal: Terminal, result: Report, *, evidence: bool = True) -> str:
+def report(terminal: Terminal, result: Report, *, evidence: int | None = None) -> str:
     """Return the report as text.
 
     Args:
         terminal: Decides width and colour.
         result: What the grader said.
-        evidence: Whether observed, expected and why are shown under checks that did not pass.
+        evidence: Under how many of the checks that did not pass observed, expected and why are shown; None is all.
     """
     lines = []
+    left = len(result.checks) if evidence is None else evidence
     for verdict in result.checks:
         lines.append(_check(terminal, verdict))
-        if evidence and verdict.outcome is not Outcome.PASSED:
+        if verdict.outcome is not Outcome.PASSED and left > 0:
             lines += _evidence(terminal, verdict)
+            left -= 1
     for guard in result.guards:
         if guard.outcome is not Outcome.PASSED:
-            lines += _guard(terminal, guard, evidence=evidence)
+            lines += _guard(terminal, guard)
     lines += ["", summary(terminal, result)]
     lines += [terminal.block(note, first="note: ", indent="      ") for note in result.notes]
     if result.gpu != "none":
@@ -76,14 +78,13 @@ def _evidence(terminal: Terminal, verdict: Verdict) -> list[str]:
     return lines
 
 
-def _guard(terminal: Terminal, guard: GuardVerdict, *, evidence: bool) -> list[str]:
+def _guard(terminal: Terminal, guard: GuardVerdict) -> list[str]:
     sign, _, color = _WORDS[guard.outcome]
     word = "broken" if guard.outcome is Outcome.FAILED else "unknown"
     head = f"{terminal.paint(sign, color)} {terminal.paint(word.ljust(7), color)}  guard  "
     lines = [terminal.block(guard.about, first=head, indent=_EVIDENCE)]
-    if evidence:
-        shown = [("observed", guard.observed), ("why", guard.why)]
-        lines += [_field(terminal, name, text) for name, text in shown if text]
+    shown = [("observed", guard.observed), ("why", "" if guard.why == guard.about else guard.why)]
+    lines += [_field(terminal, name, text) for name, text in shown if text]
     return lines
 
 
