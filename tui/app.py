@@ -40,7 +40,7 @@ class LabsApp(App[None]):
 
     CSS_PATH = "app.tcss"
     TITLE = "Kubernetes for ML services"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual declares it for instances
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True)]
 
     overview: var[Overview | None] = var(None, always_update=True)
@@ -113,7 +113,6 @@ class LabsApp(App[None]):
     def on_looked(self, message: Looked) -> None:
         """Take in the state and show it on every screen."""
         self.overview = message.overview
-        self._home.show(message.overview)
         self._tell_screens()
 
     def on_shown(self, _message: Shown) -> None:
@@ -176,8 +175,10 @@ class LabsApp(App[None]):
     def _tell_screens(self) -> None:
         status = self.overview.status if self.overview is not None else None
         for screen in self.screen_stack:
-            if isinstance(screen, LabScreen) and screen.is_mounted:
+            if isinstance(screen, LabScreen):
                 screen.show_cluster(status, self.bringup)
+        if self.overview is not None:
+            self._home.show(self.overview)
 
 
 def _opener(app: LabsApp, scenario_id: str) -> Callable[[], None]:

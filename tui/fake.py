@@ -2,7 +2,7 @@
 
 Shipped for tests, for the README's picture and for work on screens:
 
-    python -m tui.fake [--absent]
+    python -m tui.fake [--absent] [--cluster NAME]
 
 A task passes once the file `fixed` lies in its workspace (`touch fixed` in the learner's shell). Nothing here is used
 by the product.
@@ -10,6 +10,7 @@ by the product.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from grader.model import GuardVerdict, Outcome, Report, Verdict
 from labs import shell
 from labs.attempts.service import Attempt, Progress
 from labs.course.models import Course, Fix, Scenario
-from labs.errors import LabsError, UsageError
+from labs.errors import UsageError
 from labs.events import Listener, Notice, State, Step
 from labs.events import Progress as Amount
 from labs.providers.base import ClusterHandle, ClusterStatus, ComponentStatus, Finding, Phase
@@ -72,7 +73,7 @@ class FakeGateway:
     cluster: str = "lab"
     phase: Phase = Phase.READY
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="labs-fake-")))
-    errors: dict[str, LabsError] = field(default_factory=dict)
+    errors: dict[str, Exception] = field(default_factory=dict)
     hold: Flag = field(default_factory=Flag)
     evidence: dict[str, tuple[str, str, list[str]]] = field(default_factory=lambda: dict(EVIDENCE))
     stopped_at: datetime | None = None
@@ -196,6 +197,7 @@ class FakeGateway:
 
     def hint(self, scenario_id: str) -> tuple[str, str]:
         """Return the next hint, the last one again at the end."""
+        self._fail("hint")
         attempt = self._running(scenario_id)
         levels = self.scenario(scenario_id).file.hints
         level = levels[min(len(attempt.hints), len(levels) - 1)]
@@ -205,6 +207,7 @@ class FakeGateway:
 
     def solution(self, scenario_id: str) -> Fix:
         """Return the solution."""
+        self._fail("solution")
         self.attempts[scenario_id] = replace(self._running(scenario_id), saw_solution=True)
         return self.scenario(scenario_id).solution
 
@@ -281,11 +284,16 @@ def main() -> int:
     """Open the app on a world without a cluster."""
     from tui.app import LabsApp  # noqa: PLC0415 - the gateway is useful without the app
 
-    world = FakeGateway(cluster="fake", phase=Phase.ABSENT if "--absent" in sys.argv else Phase.READY)
-    try:
-        LabsApp(world).run()
-    finally:
-        shell.close(world.cluster)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--absent", action="store_true", help="begin without a cluster")
+    parser.add_argument("--cluster", default="fake", help="name of the cluster that is not there")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="labs-fake-") as folder:
+        world = FakeGateway(options.cluster, Phase.ABSENT if options.absent else Phase.READY, Path(folder))
+        try:
+            LabsApp(world).run()
+        finally:
+            shell.close(world.cluster)
     return 0
 
 

@@ -13,7 +13,7 @@ from threading import RLock
 from typing import Protocol
 
 from grader.model import Report
-from labs import shell
+from labs import doctor, providers, shell
 from labs.attempts.service import Attempt, Progress, Tasks
 from labs.course.models import Course, Fix, Scenario
 from labs.errors import ClusterError, LabsError, UsageError
@@ -132,15 +132,7 @@ class LiveGateway:
 
     def findings(self) -> dict[str, list[Finding]]:
         """Look at this machine with the eyes of each provider."""
-        from labs import providers  # noqa: PLC0415 - the providers' own imports are slow; the first screen must not wait for them
-
-        found: dict[str, list[Finding]] = {}
-        for name in ("engine", "kind"):
-            try:
-                found[name] = providers.select(name).probe()
-            except LabsError as error:
-                found[name] = [Finding(name, name, ok=False, observed=error.message, hint=error.hint)]
-        return found
+        return doctor.examine().findings
 
     def up(self, emit: Listener) -> None:
         """Bring the cluster up."""
@@ -193,13 +185,11 @@ class LiveGateway:
         return shell.open_shell(self._handle(), attempt, scenario)
 
     def _provider(self, *, make: bool) -> Provider:
-        from labs import providers  # noqa: PLC0415 - as in `findings`
-
         found = providers.find(self.cluster)
         if found is not None:
             return found
         if make:
-            return providers.select(self._wanted)
+            return providers.select(self._wanted, cluster=self.cluster)
         raise ClusterError(f"there is no cluster {self.cluster}", hint="press u on the home screen, or run: labs up")
 
     def _status(self) -> ClusterStatus:

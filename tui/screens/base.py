@@ -33,12 +33,13 @@ class LabScreen(Screen[None]):
         return ()
 
     def on_screen_resume(self) -> None:
-        """Ask for what the top line shows."""
-        self.post_message(Shown())
+        """Ask for what is known, once there are widgets to show it."""
+        self.call_after_refresh(self.post_message, Shown())
 
     def show_cluster(self, status: ClusterStatus | None, bringup: BringUp) -> None:
-        """Take in how the cluster stands."""
-        self.query_one(ClusterBar).show(status, bringup)
+        """Take in how the cluster stands; a screen that is being made or taken away has no bar."""
+        for bar in self.query(ClusterBar):
+            bar.show(status, bringup)
 
     def on_failed(self, message: Failed) -> None:
         """Say what went wrong."""

@@ -36,9 +36,11 @@ class HomeScreen(LabScreen):
             yield About()
 
     def show(self, overview: Overview) -> None:
-        """Take in the state of everything."""
-        self.query_one(Score).show(overview)
-        self.query_one(CourseList).show(overview)
+        """Take in the state of everything; without widgets yet, the screen asks again once it has them."""
+        for score in self.query(Score):
+            score.show(overview)
+        for courses in self.query(CourseList):
+            courses.show(overview)
 
     @on(CourseList.Pointed)
     def point(self, message: CourseList.Pointed) -> None:

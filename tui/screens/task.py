@@ -134,7 +134,7 @@ class TaskScreen(LabScreen):
                     trouble = error
         except SuspendNotSupported:
             trouble = MachineError(
-                "this terminal cannot be handed over", hint="open the shell in a terminal of its own"
+                "this terminal cannot be handed over", hint=f"in another terminal: labs shell {self.scenario.id}"
             )
         except LabsError as error:
             trouble = error
@@ -242,6 +242,8 @@ class TaskScreen(LabScreen):
     def on_failed(self, message: Failed) -> None:
         """Say what went wrong; a task that did not start has nothing to stay for, but its story."""
         self._idle()
+        if self.attempt is None:
+            self.query_one(TaskHead).doing = "not started; q goes back"
         super().on_failed(message)
 
     def _run(self, worker: Worker[None], doing: str) -> None:

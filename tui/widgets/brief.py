@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from labs.course.models import Scenario
-from tui.plain import line, lines, plain, prose
+from tui.plain import lines, plain, prose
 from tui.words import MUTED
 
 LEVELS = {"concept": "the idea", "field": "where to look", "live": "read from your cluster"}
@@ -43,14 +43,15 @@ class Brief(VerticalScroll):
     def __init__(self, scenario: Scenario) -> None:
         super().__init__(id="brief")
         self._scenario = scenario
-        self._hints: dict[str, Content] = {}
 
     def compose(self) -> ComposeResult:
         """Sections in the order they are needed."""
         yield Section("debrief", "Solved")
         yield Section("situation", "Situation")
         yield Section("task", "Task")
-        yield Section("hints", "Hints")
+        levels = self._scenario.file.hints
+        for number, level in enumerate(levels, start=1):
+            yield Section(f"hint-{level}", f"Hint {number} of {len(levels)} · {LEVELS[level]}")
         yield Section("docs", "Documentation")
 
     def on_mount(self) -> None:
@@ -63,21 +64,15 @@ class Brief(VerticalScroll):
             self.query_one("#docs", Section).put(lines(*links))
 
     def hint(self, level: str, text: str, *, follow: bool = True) -> None:
-        """Add a hint.
+        """Show a hint.
 
         Args:
             level: `concept`, `field` or `live`.
             text: Its text.
             follow: Whether to scroll to it.
         """
-        self._hints[level] = prose(text)
-        total = len(self._scenario.file.hints)
-        parts = [
-            line((f"{number} of {total} · {LEVELS.get(name, name)}\n", MUTED), content, "\n")
-            for number, (name, content) in enumerate(self._hints.items(), start=1)
-        ]
-        section = self.query_one("#hints", Section)
-        section.put(lines(*parts))
+        section = self.query_one(f"#hint-{level}", Section)
+        section.put(prose(text))
         if follow:
             self.call_after_refresh(self.scroll_to_widget, section, animate=False, top=True)
 

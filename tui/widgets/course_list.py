@@ -78,6 +78,8 @@ class CourseList(OptionList):
 
     def show(self, overview: Overview) -> None:
         """Take in the course and the progress; the cursor stays where it is."""
+        if overview == self._overview:
+            return
         first = self._overview is None
         self._overview = overview
         self._fill()

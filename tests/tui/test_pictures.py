@@ -1,0 +1,73 @@
+"""How the screens look: SVG snapshots, and the README's pictures, which cannot go stale.
+
+After a wanted change: `pytest tests/tui/test_pictures.py --snapshot-update`, look at the pictures, commit them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from driving import SIZES, opened, press_until
+from textual.pilot import Pilot
+
+from labs.providers.base import Phase
+from tui.app import LabsApp
+from tui.fake import NOON, FakeGateway
+
+DOCS = Path(__file__).parents[2] / "docs"
+Compare = Callable[..., bool]
+
+
+async def home(_pilot: Pilot[None]) -> None:
+    """Nothing to press."""
+
+
+async def graded(pilot: Pilot[None]) -> None:
+    await press_until(pilot, "enter", "not graded yet")
+    await press_until(pilot, "c", "✗ Not yet")
+
+
+async def doctor(pilot: Pilot[None]) -> None:
+    await press_until(pilot, "d", "✗ not ok")
+
+
+async def engine(pilot: Pilot[None]) -> None:
+    await press_until(pilot, "u", "1:04 of about 3:40")
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("walk", [home, graded, doctor, engine], ids=lambda walk: walk.__name__)
+def test_screen(
+    walk: Callable[[Pilot[None]], Any], size: tuple[int, int], world: FakeGateway, snap_compare: Compare
+) -> None:
+    if walk is engine:
+        world.phase = Phase.ABSENT
+        world.hold.clear()
+
+    async def before(pilot: Pilot[None]) -> None:
+        await press_until(pilot, "home", "Foundations")
+        await pilot.press("down")
+        await walk(pilot)
+
+    assert snap_compare(LabsApp(world), terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize(("name", "walk"), [("screen", graded), ("screen-home", home)])
+async def test_picture_of_the_readme(
+    name: str, walk: Callable[[Pilot[None]], Any], world: FakeGateway, request: pytest.FixtureRequest
+) -> None:
+    async with opened(world, (104, 30)) as pilot:
+        await walk(pilot)
+        svg = re.sub(r"terminal-\d+-", "terminal-", pilot.app.export_screenshot(title="labs"))
+    svg = "\n".join(row.rstrip() for row in svg.split("\n")) + "\n"
+    picture = DOCS / f"{name}.svg"
+    if request.config.getoption("update_snapshots"):
+        DOCS.mkdir(exist_ok=True)
+        picture.write_text(svg, encoding="utf-8")
+    assert picture.read_text(encoding="utf-8") == svg, "the picture is stale: see the top of this file"
+    assert world.stopped_at is not None
+    assert world.stopped_at > NOON
