@@ -5,7 +5,6 @@ Called by `bringup.py`. They listen on the cluster's bridge, or (etcd) on a sock
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -172,8 +171,7 @@ def _controller_manager(layout: Layout, addresses: Addresses, binary: Path) -> P
         "--kube-api-burst=600",
         "--profiling=false",
     )
-    spec = _spec(layout, "kube-controller-manager", argv, env={"GOGC": "50"}, after=("kube-apiserver",))
-    return dataclasses.replace(spec, umask=0)  # pods of any user write into the volumes it makes
+    return _spec(layout, "kube-controller-manager", argv, env={"GOGC": "50"}, after=("kube-apiserver",))
 
 
 def _scheduler(layout: Layout, binary: Path) -> ProcessSpec:

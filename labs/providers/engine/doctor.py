@@ -22,6 +22,7 @@ from labs.providers.engine.addresses import candidates
 LEAST_DISK = 5 * 1024**3
 LEAST_MEMORY = 2 * 1024**3
 TOOLS = ("ip", "iptables", "nsenter", "unshare", "mount")
+WATCHES_EACH = 40
 FILESYSTEMS = ("overlay", "tmpfs")
 
 
@@ -32,8 +33,9 @@ def findings() -> list[Finding]:
 
 def quick_findings() -> list[Finding]:
     """Return what decides whether the engine can run at all; asking takes a fraction of a second."""
-    checks: list[Callable[[], Finding]] = [_system, _root, _tools, _runc, _cni, _kernel, _cgroups, _disk, _memory]
-    found = [check() for check in checks]
+    machine: list[Callable[[], Finding]] = [_system, _root, _tools, _runc, _cni, _kernel, _cgroups]
+    room: list[Callable[[], Finding]] = [_disk, _memory, watches]
+    found = [check() for check in (*machine, *room)]
     if all(finding.ok is not False for finding in found):
         found.append(_subnet())
     return found
@@ -102,6 +104,16 @@ def _memory() -> Finding:
     enough = True if free >= LEAST_MEMORY else None
     hint = "" if enough else "close something; the cluster itself needs about 1 GiB, its pods more"
     return Finding("memory", "Free memory", enough, f"{free / 1024**3:.1f} GiB, 2 are comfortable", hint)
+
+
+def watches() -> Finding:
+    """Look at inotify: Debian gives a user 128 instances, and a cluster needs about 35 of root's."""
+    limit = int(Path("/proc/sys/fs/inotify/max_user_instances").read_text())
+    clusters = len(network.bridge_indexes())
+    enough = limit >= (clusters + 1) * WATCHES_EACH
+    hint = "" if enough else f"sysctl -w fs.inotify.max_user_instances={(clusters + 2) * WATCHES_EACH * 2}"
+    observed = f"{limit} for this user; {clusters} clusters run, each needs {WATCHES_EACH}"
+    return Finding("inotify", "inotify instances", None if clusters and not enough else enough, observed, hint)
 
 
 def _subnet() -> Finding:

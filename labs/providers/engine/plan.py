@@ -41,7 +41,6 @@ class ProcessSpec:
         probe: How its readiness is told.
         once: It does one piece of work and ends; ready when it ended with 0, and started again when it failed.
         enabled: False stops it and keeps it stopped (a node that was switched off).
-        umask: Rights its new files never have.
     """
 
     name: str
@@ -53,7 +52,6 @@ class ProcessSpec:
     probe: Probe = field(default_factory=Probe)
     once: bool = False
     enabled: bool = True
-    umask: int = 0o022
 
 
 def write_private(path: Path, text: str) -> None:

@@ -69,6 +69,8 @@ class EngineProvider:
             if record is not None and record.ready and _is_running(layout):
                 emit(Step("up", f"Cluster {name} runs already", State.SKIPPED))
                 return _handle(layout, record)
+            if record is None or not record.ready:
+                _refuse(doctor.watches(), strict=True)
             have = supplies.gather(chosen, emit)
             bringup = Bringup(layout, chosen, have, emit)
             if record is None or not record.ready:
@@ -190,10 +192,14 @@ def _check_root() -> None:
 
 def _check_machine() -> None:
     _check_root()
-    in_the_way = [finding for finding in doctor.quick_findings() if finding.ok is False]
-    if in_the_way:
-        first = in_the_way[0]
-        raise MachineError(f"{first.title}: {first.observed}", hint=first.hint or "run `labs doctor`")
+    for finding in doctor.quick_findings():
+        _refuse(finding)
+
+
+def _refuse(finding: Finding, *, strict: bool = False) -> None:
+    """Raise what a finding says is in the way; with `strict`, also what is only a warning for clusters that run."""
+    if finding.ok is False or (strict and finding.ok is None):
+        raise MachineError(f"{finding.title}: {finding.observed}", hint=finding.hint or "run `labs doctor`")
 
 
 def _handle(layout: Layout, record: Record) -> ClusterHandle:

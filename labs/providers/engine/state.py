@@ -69,7 +69,10 @@ def start_supervisor(layout: Layout) -> int:
 
 
 def reload_plan(layout: Layout) -> None:
-    """Tell the supervisor that its plan changed."""
+    """Tell the supervisor that its plan changed.
+
+    One that has not written its state yet has not set up its signals either; it finds the new plan by itself.
+    """
     pid = supervisor_pid(layout)
-    if pid is not None:
+    if pid is not None and layout.state.exists():
         os.kill(pid, signal.SIGHUP)

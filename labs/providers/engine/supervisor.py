@@ -1,7 +1,7 @@
 """The one background process of a cluster: starts the components, starts them again when they die, tells how they are.
 
 Started detached by `provider.py` as `python -m labs.providers.engine.supervisor <folder>`. It reads `plan.json`, writes
-`state.json`, and knows nothing of Kubernetes. SIGTERM ends everything at once, SIGHUP reads the plan again.
+`state.json`, and knows nothing of Kubernetes. SIGTERM ends everything at once, SIGHUP has it look at the plan again.
 Its children die with it (`setpriv --pdeathsig`), so that a killed supervisor leaves nothing that runs unattended.
 Standard library only, one thread: the parent-death signal follows the thread that started the child.
 """
@@ -22,6 +22,7 @@ from pathlib import Path
 from labs.providers.engine import probing
 from labs.providers.engine.plan import ProcessSpec, load_plan, write_private
 from labs.providers.engine.processes import start_time
+from labs.providers.engine.volumes import VolumeOpener
 
 FIRST_BACKOFF = 0.2
 LAST_BACKOFF = 10.0
@@ -66,7 +67,7 @@ class Supervisor:
         self.children: dict[str, Child] = {}
         self.selector = selectors.DefaultSelector()
         self.stopping = False
-        self.reload = True
+        self.read = 0
         self.changed = True
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
@@ -75,20 +76,20 @@ class Supervisor:
         signal.set_wakeup_fd(writer)
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, self._on_reload)
+        signal.signal(signal.SIGHUP, lambda *_: None)  # wakes the loop, which looks at the plan's time
         self.wakeup = reader
+        self.volumes = VolumeOpener(root / "storage")
+        if self.volumes.descriptor >= 0:
+            self.selector.register(self.volumes.descriptor, selectors.EVENT_READ)
 
     def _on_stop(self, *_: object) -> None:
         self.stopping = True
-
-    def _on_reload(self, *_: object) -> None:
-        self.reload = True
 
     def run(self) -> None:
         """Supervise until SIGTERM."""
         next_look = 0.0
         while not self.stopping:
-            if self.reload:
+            if self._plan_stamp() != self.read:
                 self._read_plan()
             busy = self._start_eligible()
             busy = self._probe_starting() or busy
@@ -101,12 +102,16 @@ class Supervisor:
                 if key.fd == self.wakeup:
                     with contextlib.suppress(BlockingIOError):
                         os.read(self.wakeup, 4096)
-                else:
+                elif key.fd != self.volumes.descriptor:
                     self._reap(key.data)
+            self.volumes.open_new()
         self._stop_all()
 
+    def _plan_stamp(self) -> int:
+        return self.plan.stat().st_mtime_ns
+
     def _read_plan(self) -> None:
-        self.reload = False
+        self.read = self._plan_stamp()
         wanted = {spec.name: spec for spec in load_plan(self.plan)}
         for name, child in self.children.items():
             if child.process is not None and (name not in wanted or not wanted[name].enabled):
@@ -146,7 +151,7 @@ class Supervisor:
                     stdout=log,
                     stderr=log,
                     cwd=spec.cwd,
-                    umask=spec.umask,
+                    umask=0o022,  # it decides the rights of a container's root folder, too
                     env={**os.environ, **spec.env},
                 )
             except OSError as error:
