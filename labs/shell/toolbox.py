@@ -42,6 +42,7 @@ TMUX_CONF = """\
 set -g default-terminal "screen-256color"
 set -g mouse on
 set -g escape-time 10
+set -g base-index 1
 set -g history-limit 20000
 set -g status-interval 1
 set -g status-style "reverse"
@@ -75,7 +76,8 @@ fi
 [ -r {completion} ] && . {completion}
 alias k=kubectl
 declare -F __start_kubectl >/dev/null && complete -o default -F __start_kubectl k
-PS1='\\[\\e[1m\\]{prompt}\\[\\e[0m\\]{left} \\w \\$ '
+__where() {{ [ "$PWD" = {workspace} ] || printf ' %s' "${{PWD/#$HOME/\\~}}"; }}
+PS1='\\[\\e[1m\\]{prompt}\\[\\e[0m\\]{left}$(__where) \\$ '
 cd {workspace} 2>/dev/null
 printf '%s\\n' {greeting}
 """

@@ -75,8 +75,9 @@ class TaskScreen(LabScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Dim what cannot be done right now."""
         if action in {"shell", "check", "hint", "solution", "reset", "stop"}:
-            ready = self.attempt is not None and (self.busy is None or action in {"hint", "solution"})
-            return True if ready else None
+            started = self.attempt is not None or action in {"reset", "stop"}  # these mend a task that cannot start
+            idle = self.busy is None or action in {"hint", "solution"}
+            return True if started and idle else None
         return super().check_action(action, parameters)
 
     def action_check(self) -> None:
@@ -199,6 +200,8 @@ class TaskScreen(LabScreen):
         if message.again:
             brief.forget_debrief()
             self.notify("The task is back at its start.", title="Reset", markup=False)
+        elif message.attempt.solved:
+            brief.debrief()
         for level in message.attempt.hints:
             brief.hint(level, self.scenario.hints.get(level, ""), follow=False)
         if message.lacking:

@@ -1,0 +1,95 @@
+"""The main job in a real terminal on a real cluster: from the home screen to a passed task, with a fix typed by hand.
+
+`LABS_TEST_CLUSTER=NAME` uses a cluster that runs already, which is quicker while writing tests.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+from tty_driver import Terminal
+
+from labs import paths, providers, shell
+from labs.attempts.service import Tasks
+
+pytestmark = [pytest.mark.terminal, pytest.mark.cluster]
+NAME = "term"
+TASK = "hangs-on-connect"
+SLOW = 240.0  # seconds for what has to pull, roll out or settle on a loaded machine
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[str]:
+    """Name of a running cluster, with a state folder of its own unless one was named."""
+    running = os.environ.get("LABS_TEST_CLUSTER")
+    if running:
+        yield running
+        _tidy(running)
+        return
+    if os.geteuid() != 0:
+        pytest.skip("the embedded engine needs root")
+    # not pytest's folder: unix sockets lie in the state folder, and their paths must be short
+    state = tempfile.mkdtemp(prefix="labs-t-")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABS_STATE", state)
+        provider = providers.provider("engine")
+        try:
+            provider.up(NAME)
+            yield NAME
+        finally:
+            shell.close(NAME)
+            provider.down(NAME)
+            shutil.rmtree(state, ignore_errors=True)
+
+
+def _tidy(cluster: str) -> None:
+    found = providers.find(cluster)
+    assert found is not None
+    tasks = Tasks(found.handle(cluster))
+    if tasks.current(TASK) is not None:
+        tasks.stop(TASK)
+    shell.close(cluster, TASK)
+
+
+def test_from_start_to_a_passed_task(live: str, terminal: Terminal) -> None:
+    env = {key: os.environ[key] for key in ("LABS_STATE",) if key in os.environ}
+    terminal.run([sys.executable, "-m", "labs", "--cluster", live], {**env, "TERM": "screen-256color"})
+    terminal.sees("of 6 solved")
+    terminal.sees(f"● {live} ready · 2 nodes")
+    terminal.keys("Home")
+    terminal.keys("Down", "Enter")
+    terminal.sees("The first pod answers only itself")
+    terminal.sees("Checks  not graded yet")
+    terminal.sees("/ 4:00", within=SLOW)
+    terminal.keys("c")
+    shown = terminal.sees("✗ Not yet", within=SLOW)
+    assert "✗ failed" in shown
+
+    terminal.keys("s")
+    terminal.sees("F12 back to the lab")
+    terminal.type("clear; kubectl get deployment")
+    terminal.sees("0/1")  # the task's namespace is the default one
+    terminal.type("clear; k set env deployment/recommender HOST=0.0.0.0")
+    terminal.sees("deployment.apps/recommender env updated")
+    terminal.type("clear; k rollout status deployment/recommender --timeout=200s")
+    terminal.sees("successfully rolled out", within=SLOW)
+    terminal.type("clear; check; echo code=$?")
+    terminal.sees("code=0", within=SLOW)
+    terminal.keys("F12")
+
+    terminal.sees("✗ Not yet")
+    terminal.keys("c")
+    terminal.sees("✓ Passed", within=SLOW)
+    terminal.sees("solved in")
+    terminal.keys("x")
+    terminal.sees("Stop this task?")
+    terminal.keys("y")
+    terminal.sees("of 6 solved", within=SLOW)
+    terminal.keys("q")
+    terminal.sees("left with 0")
+    assert not (paths.state_dir() / "shells" / live / TASK).exists()
