@@ -132,15 +132,19 @@ def foreign(api: Api, named: Sequence[Objects], scenario_id: str) -> list[Json]:
 
 def inventory(api: Api) -> list[str]:
     """Return the keys of all cluster-scoped objects that a learner may add to: roles, bindings, classes, webhooks."""
+    return sorted(key_text(o) for o in cluster_scoped(api))
+
+
+def cluster_scoped(api: Api) -> list[Json]:
+    """Return the raw objects of an inventory."""
     wanted = [r for r in api.resources() if not r.namespaced and r.listable and r.kind in _INVENTORY]
-    return sorted(key_text(o) for found in api.together(api.items, wanted) for o in found)
+    return [o for found in api.together(api.items, wanted) for o in found]
 
 
 def strays(api: Api, known: Iterable[str], namespaces: Sequence[str], scenario_id: str) -> list[Json]:
     """Return cluster-scoped objects that came after `known` was taken and name one of the task's namespaces."""
     before = set(known)
-    wanted = [r for r in api.resources() if not r.namespaced and r.listable and r.kind in _INVENTORY]
-    found = [o for objects in api.together(api.items, wanted) for o in objects if key_text(o) not in before]
+    found = [o for o in cluster_scoped(api) if key_text(o) not in before]
     return [o for o in found if _mentions(o, set(namespaces)) or _label(o) == scenario_id]
 
 

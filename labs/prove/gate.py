@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from grader.model import Outcome, Report
+from grader.model import Json, Outcome, Report
 from labs.attempts.service import Tasks
 from labs.course.models import Fix, FixFile, FixStep, Scenario
 from labs.errors import LabsError, UsageError
 from labs.events import Listener, State, Step, silent
 from labs.inject import snapshot
 from labs.inject.api import Api
+from labs.inject.manifests import SCENARIO_LABEL
 from labs.prove.report import Proof, ProveReport, Trial
 
 _WORKLOADS = "deployments,statefulsets,daemonsets,cronjobs,jobs,replicasets,pods"
@@ -133,14 +134,18 @@ class _Trials:
         self.proof.trials.append(trial)
         self.emit(Step(key, title, State.DONE if ok else State.FAILED, trial.detail, trial.seconds))
 
+    def _anothers(self, obj: Json) -> bool:
+        """Whether an object belongs to another task, which may come and go while this one is proved."""
+        return bool((obj["metadata"].get("labels") or {}).get(SCENARIO_LABEL, self.id) != self.id)
+
     def _outside(self) -> dict[str, str]:
         """Return what must be the same before and after: namespaces, cluster-scoped objects, settings of nodes."""
         api = Api(self.tasks.handle.kubeconfig)
         try:
-            spaces = [n["metadata"]["name"] for n in api.items(api.resource("v1", "Namespace"))]
+            spaces = [n for n in api.items(api.resource("v1", "Namespace")) if not self._anothers(n)]
             nodes = snapshot.build(api.items(api.resource("v1", "Node")))
-            result = {f"Namespace {name}": "" for name in spaces}
-            result.update(dict.fromkeys(snapshot.inventory(api), ""))
+            result = {f"Namespace {n['metadata']['name']}": "" for n in spaces}
+            result.update({snapshot.key_text(o): "" for o in snapshot.cluster_scoped(api) if not self._anothers(o)})
             result["labels, taints or cordons of nodes"] = nodes.text()
             return result
         finally:
@@ -190,7 +195,7 @@ def _caught(report: Report) -> str:
 def _automatic(scenario: Scenario) -> Iterator[Fix]:
     """Wrong fixes that no scenario may take for right: no workload at all, and none that runs."""
     tries = {
-        "delete-the-workloads": ("delete", _WORKLOADS, "--all", "--wait=false"),
+        "delete-the-workloads": ("delete", _WORKLOADS, "--all", "--wait=false", "--grace-period=1"),
         "scale-to-zero": ("scale", "deployments,statefulsets", "--all", "--replicas=0"),
     }
     for name, words in tries.items():
