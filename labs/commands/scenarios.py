@@ -97,12 +97,13 @@ def check(
     ] = None,
 ) -> int:
     """Grade a running task: exit code 0 when it passed, 1 when a check failed, 3 when something could not be asked."""
+    from grader.report import to_json
     from labs.render.report import report
 
     tasks = session.tasks()
     with session.listener() as emit:
         result = tasks.check(scenario, settle=settle, emit=emit)
-    session.show(result, report(session.out, result))
+    session.show(to_json(result), report(session.out, result))
     if result.passed:
         return 0
     return BROKEN if result.unknown and not result.broken_guards else 1

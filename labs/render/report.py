@@ -49,6 +49,8 @@ def summary(terminal: Terminal, result: Report) -> str:
     counted = f"{passed} of {len(result.checks)} checks"
     points = f"{result.points} of {result.possible} points"
     tail = f"{points}, {counted}, graded in {duration(result.seconds)}"
+    if result.checks and all(verdict.outcome is Outcome.NOT_APPLICABLE for verdict in result.checks):
+        return f"{terminal.paint('NOT APPLICABLE', 'yellow', 'bold')}  this cluster lacks what the task needs"
     if result.passed:
         return f"{terminal.paint('PASSED', 'green', 'bold')}  {tail}"
     if result.broken_guards:
