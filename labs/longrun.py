@@ -53,6 +53,7 @@ def run(
     cwd: Path | None = None,
     progress: Callable[[float], None] | None = None,
     log: Path | None = None,
+    own_world: bool = False,
 ) -> None:
     """Run a program to its end.
 
@@ -63,6 +64,8 @@ def run(
         progress: Called about once a second with the elapsed seconds. When it raises, the program is stopped: that is
             how a caller cancels.
         log: File that keeps what the program writes, for a person; nothing is kept when left out.
+        own_world: Give it mount and process namespaces of its own, when we are root. What it starts and mounts then
+            goes with it, and removing a folder of ours can never reach through a mount into /dev or /sys.
 
     Raises:
         CommandFailedError: It ended with something other than 0.
@@ -71,7 +74,7 @@ def run(
     with log.open("w+b") if log else tempfile.TemporaryFile() as output:
         try:
             child = subprocess.Popen(
-                [*_guard(), *command],
+                [*_guard(own_world=own_world), *command],
                 env=env,
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
@@ -115,9 +118,12 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
         os.killpg(child.pid, signal.SIGKILL)
 
 
-def _guard() -> list[str]:
+def _guard(*, own_world: bool) -> list[str]:
     """Return the prefix that ends a child when we are killed with -9; `preexec_fn` is not safe in threads."""
-    setpriv = tools.find("setpriv")
+    setpriv, unshare = tools.find("setpriv"), tools.find("unshare")
+    if own_world and setpriv and unshare and os.geteuid() == 0:
+        namespaces = ["--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        return [str(setpriv), "--pdeathsig", "KILL", "--", str(unshare), *namespaces, "--"]
     return [str(setpriv), "--pdeathsig", "TERM", "--"] if setpriv else []
 
 

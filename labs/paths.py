@@ -33,7 +33,7 @@ def cluster_config_dir() -> Path:
 def state_dir() -> Path:
     """Return the folder of everything that belongs to clusters and attempts, made private on first use."""
     override = os.environ.get("LABS_STATE")
-    path = Path(override) if override else platformdirs.user_state_path(APP)
+    path = Path(override).absolute() if override else platformdirs.user_state_path(APP)
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path
 
@@ -41,7 +41,7 @@ def state_dir() -> Path:
 def cache_dir() -> Path:
     """Return the folder of what can be fetched or built again: binaries, images, downloads."""
     override = os.environ.get("LABS_CACHE")
-    path = Path(override) if override else platformdirs.user_cache_path(APP)
+    path = Path(override).absolute() if override else platformdirs.user_cache_path(APP)
     path.mkdir(parents=True, exist_ok=True)
     return path
 

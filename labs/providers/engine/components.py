@@ -8,6 +8,7 @@ at once, so whatever interrupts a run, the next one goes on behind it.
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from functools import partial
 from typing import TYPE_CHECKING
@@ -187,6 +188,7 @@ class _Run:
         expected = sum(map(builder.expected_seconds, self.missing))
         told = f"Go {go.version}, {len(self.missing)} components, about {_minutes(expected)}"
         self.emit(Step("source:build", title, State.RUNNING, told))
+        self._warn_of_a_full_disk()
         for component in tuple(self.missing):
             self._one(component, "build", partial(builder.build, component, go, emit=self.emit))
         if self.missing:
@@ -194,6 +196,13 @@ class _Run:
             return
         self.emit(Step("source:build", title, State.DONE, f"{_minutes(time.monotonic() - self.started)}"))
         self._trim()
+
+    def _warn_of_a_full_disk(self) -> None:
+        needed = builder.BYTES * len(self.missing) / len(catalog.load())
+        free = shutil.disk_usage(paths.cache_dir()).free
+        if free < needed:
+            told = f"The build may need {needed / 1e9:.0f} GB in {paths.cache_dir()}, {free / 1e9:.0f} GB are free"
+            self.emit(Notice(told, hint="LABS_CACHE=FOLDER uses another disk", warning=True))
 
     def _one(self, component: Component, origin: str, make: Callable[[Path], None]) -> None:
         """Make one component by one source and put it into the cache, or note why that failed."""
@@ -215,7 +224,7 @@ class _Run:
             raise ComponentError(
                 f"{component.name} cannot be stored: {error.strerror or error}",
                 where=str(paths.cache_dir()),
-                hint="free some disk (a build needs about 8 GB), then run the same command again",
+                hint="free some disk, or use another one with LABS_CACHE=FOLDER, then run the same command again",
             ) from error
         self.missing.remove(component)
         self.emit(Step(step_id(component), title, State.DONE, origin, time.monotonic() - started))
