@@ -40,8 +40,8 @@ def up(
     began = time.monotonic()
     with session.listener() as emit:
         provider = session.chosen()
-        made_from = provider.status(session.cluster).profile
-        handle = provider.up(session.cluster, profile=profile or made_from or DEFAULT_PROFILE, emit=emit)
+        wanted = profile or provider.status(session.cluster).profile or session.profile or DEFAULT_PROFILE
+        handle = provider.up(session.cluster, profile=wanted, emit=emit)
     seconds = time.monotonic() - began
     session.show({**_handle(handle), "seconds": round(seconds, 3)}, _ready(session, handle, seconds))
 

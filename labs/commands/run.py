@@ -101,6 +101,7 @@ def guarded(body: Callable[[], int | None], session: Session) -> int:
     try:
         if session.events not in {"", "text", "json", "off"}:
             raise UsageError(f"unknown form of events `{session.events}`", hint="use text, json or off")  # noqa: TRY301 - one place renders errors
+        session.fill()
         code = body() or 0
         sys.stdout.flush()
     except BrokenPipeError:

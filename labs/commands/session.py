@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from labs.providers.base import ClusterHandle, Provider
     from labs.render.progress import JsonLines, Lines, Silence
 
-DEFAULT_CLUSTER = "lab"
-
 
 @dataclass(slots=True)
 class Session:
@@ -28,14 +26,25 @@ class Session:
     Attributes:
         cluster: Name of the cluster on this machine.
         provider: `auto`, `engine`, `kind` or `context:NAME`.
+        profile: Topology of a new cluster, from the settings; empty for the default.
         json: Whether data is printed as JSON.
         events: `text`, `json` or `off`.
     """
 
-    cluster: str = DEFAULT_CLUSTER
-    provider: str = "auto"
+    cluster: str = ""
+    provider: str = ""
+    profile: str = ""
     json: bool = False
     events: str = ""
+
+    def fill(self) -> None:
+        """Take from the settings file what the command line left open."""
+        from labs.settings import load
+
+        settings = load()
+        self.cluster = self.cluster or settings.cluster
+        self.provider = self.provider or settings.provider
+        self.profile = self.profile or settings.profile
 
     @property
     def out(self) -> Terminal:

@@ -115,6 +115,17 @@ def test_options_count_before_and_after_the_command(labs: Labs) -> None:
         assert json.loads(said.stdout)["cluster"]["phase"] == "absent"
 
 
+def test_the_settings_file_stands_in_for_options_and_its_mistakes_are_told(labs: Labs, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('cluster = "mine"\n')
+    said = labs("status", "--json", LABS_SETTINGS=str(file))
+    assert json.loads(said.stdout)["cluster"]["name"] == "mine"
+    file.write_text('cluser = "mine"\n')
+    said = labs("status", LABS_SETTINGS=str(file))
+    assert (said.returncode, said.stdout) == (2, "")
+    assert "known: provider, cluster, profile" in " ".join(said.stderr.split())
+
+
 def test_a_mistake_in_a_scenario_is_told_with_file_and_line(labs: Labs, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "scenarios" / "3-services", tmp_path / "course" / "3-services")
     folder = tmp_path / "course" / "3-services" / "no-endpoints"
