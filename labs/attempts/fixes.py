@@ -16,7 +16,8 @@ from labs.events import Listener
 from labs.providers.base import ClusterHandle
 
 TIMEOUT = 150.0
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "HTTPS_PROXY", "NO_PROXY", "https_proxy", "no_proxy")
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
+_PROXIES = ("HTTPS_PROXY", "NO_PROXY", "https_proxy", "no_proxy")
 
 
 def apply_fix(
@@ -47,7 +48,9 @@ def _typed(item: FixStep) -> str:
 
 
 def _run(program: Path, handle: ClusterHandle, item: FixStep, fix: Fix) -> None:
-    env = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    # A cluster on this machine is not behind the machine's proxy; a cluster in a cloud may be.
+    kept = (*_KEPT, *_PROXIES) if handle.provider == "context" else _KEPT
+    env = {name: os.environ[name] for name in kept if name in os.environ}
     env["KUBECONFIG"] = str(handle.kubeconfig)
     command = [str(program), *item.kubectl]
     try:

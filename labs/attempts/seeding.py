@@ -221,17 +221,18 @@ def reset(bench: Bench, story: Story) -> None:
     _wait_created(bench, begin["stages"])
     with step(bench.emit, "compare", "Comparing with the baseline"):
         now = _until_equal(bench, baseline, begin)
-        remembered = Snapshot(baseline.objects, now.marks).to_json()
-        bench.note(story.id, "reset", {**ready, "objects": remembered, "guards": _capture(bench)})
+        bench.note(story.id, "reset", {"marks": now.to_json()["marks"], "guards": _capture(bench)})
 
 
 def _memory(bench: Bench, story: Story) -> tuple[Json, Json]:
     begin = bench.store.latest(story.id, ("begin",))
-    ready = bench.store.latest(story.id, ("ready", "reset"))
+    ready = bench.store.latest(story.id, ("ready",))
     if begin is None or ready is None:
         hint = f"labs scenarios start {bench.scenario.id}"
         raise UsageError(f"the task {bench.scenario.id} was not completely started", hint=hint)
-    return begin.data, ready.data
+    last = bench.store.latest(story.id, ("reset",))
+    marks = last.data["marks"] if last else ready.data["objects"]["marks"]
+    return begin.data, {**ready.data, "objects": {**ready.data["objects"], "marks": marks}}
 
 
 def _end_dying(bench: Bench) -> None:

@@ -6,6 +6,7 @@ Objects are plain JSON; the connection (TLS, exec credentials, proxies) is the `
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import time
 from collections.abc import Callable, Iterable
@@ -13,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from grader.model import Json
 from labs.errors import ClusterError
@@ -279,7 +280,17 @@ def _client(kubeconfig: Path) -> Any:
     except (config.ConfigException, OSError, ValueError) as error:
         raise ClusterError(f"the kubeconfig cannot be used: {error}", where=str(kubeconfig)) from None
     configuration.connection_pool_maxsize = WORKERS * 2
+    if _is_local(configuration.host):
+        configuration.no_proxy = "*"  # a proxy of the environment cannot reach a cluster on this machine
     return client.ApiClient(configuration)
+
+
+def _is_local(server: str) -> bool:
+    try:
+        address = ipaddress.ip_address(urlsplit(server).hostname or "")
+    except ValueError:
+        return urlsplit(server).hostname == "localhost"
+    return address.is_private or address.is_loopback
 
 
 def _passing(status: int, said: str) -> bool:

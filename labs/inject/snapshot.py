@@ -60,14 +60,24 @@ def key_text(obj: Json) -> str:
 
 def build(objects: Iterable[Json]) -> Snapshot:
     """Return the snapshot of raw objects; derived ones are left out."""
-    found, marks = {}, {}
-    for obj in objects:
+    found: dict[str, Json] = {}
+    marks: dict[str, tuple[str, int]] = {}
+    everything = list(objects)
+    scaled = {_target(obj) for obj in everything if obj["kind"] == "HorizontalPodAutoscaler"}
+    for obj in everything:
         if is_derived(obj):
             continue
         name = key_text(obj)
         found[name] = normal(obj)
+        if (obj["kind"], obj["metadata"].get("namespace"), obj["metadata"]["name"]) in scaled:
+            found[name].get("spec", {}).pop("replicas", None)  # the autoscaler's decision
         marks[name] = (obj["metadata"].get("uid", ""), obj["metadata"].get("generation", 0))
     return Snapshot(dict(sorted(found.items())), marks)
+
+
+def _target(autoscaler: Json) -> tuple[str, str, str]:
+    ref = autoscaler["spec"]["scaleTargetRef"]
+    return ref["kind"], autoscaler["metadata"]["namespace"], ref["name"]
 
 
 def kinds(api: Api) -> list[Resource]:

@@ -299,3 +299,16 @@ def test_a_workload_with_another_history_is_made_again_even_if_it_looks_the_same
     plan = difference(build([live(deployment())]), build([live(deployment(), **meta)]))
     assert (plan.again, plan.changed) == ([WEB_KEY], [])
     assert "made anew" in plan.words()
+
+
+def test_what_an_autoscaler_decides_is_not_compared() -> None:
+    scaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}},
+    }
+    few, many = live(deployment()), live(deployment())
+    few["spec"]["replicas"], many["spec"]["replicas"] = 1, 5
+    assert build([few, scaler]).text() == build([many, scaler]).text()
+    assert build([few]).text() != build([many]).text()
