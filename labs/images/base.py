@@ -114,7 +114,7 @@ def _spec() -> tuple[dict[str, Any], str]:
     source = recipe.images_dir() / "base" / "base.yaml"
     try:
         text = source.read_text()
-        return dict(yaml.safe_load(text)), text
+        return dict(catalog.read_yaml(text)), text
     except (OSError, yaml.YAMLError, TypeError, ValueError) as error:
         raise DataError(f"The base's recipe cannot be read: {error}", where=f"{source}:1") from error
 

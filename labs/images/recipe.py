@@ -121,7 +121,7 @@ def discover(root: Path | None = None) -> list[Recipe]:
 def _read(folder: Path) -> Recipe:
     source = folder / "image.yaml"
     try:
-        spec = _File.model_validate(yaml.safe_load(source.read_text()))
+        spec = _File.model_validate(catalog.read_yaml(source.read_text()))
         containerfile = (folder / "Containerfile").read_text()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1

@@ -82,6 +82,15 @@ def go_arch() -> str:
     return _GO_ARCHES[machine]
 
 
+def read_yaml(text: str) -> Any:
+    """Parse YAML with libyaml where it is there: ten times faster, and this is on the way of every `labs up`.
+
+    Raises:
+        yaml.YAMLError: It is malformed.
+    """
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
+
+
 def engine_config_dir() -> Path:
     """Return the folder with `components.yaml` and the Go modules."""
     return paths.cluster_config_dir() / "engine"
@@ -102,7 +111,7 @@ def load(root: Path | None = None) -> dict[str, Component]:
     root = root or engine_config_dir()
     source = root / "components.yaml"
     try:
-        modules: dict[str, Any] = yaml.safe_load(source.read_text())["modules"]
+        modules: dict[str, Any] = read_yaml(source.read_text())["modules"]
         return {
             name: _component(root / folder, module, name, spec)
             for folder, module in modules.items()
