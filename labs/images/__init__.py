@@ -1,9 +1,9 @@
 """The lab's images, built without a cloud registry and importable by any provider.
 
 Called by the providers and the bundle: `ensure` for the archives, `registry_storage` for a registry that already holds
-them all. How an image is described, built and packed is in the modules below.
+them all, `findings` for `labs doctor`. How an image is described, built and packed is in the modules below.
 """
 
-from labs.images.cached import Image, ensure, registry_storage
+from labs.images.cached import Image, ensure, findings, registry_storage
 
-__all__ = ["Image", "ensure", "registry_storage"]
+__all__ = ["Image", "ensure", "findings", "registry_storage"]

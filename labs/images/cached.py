@@ -12,12 +12,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from labs import paths
+from labs import paths, tools
 from labs.errors import Interrupted, LabsError
 from labs.events import Listener, Notice, Progress, State, Step, silent
 from labs.images import base as bases
 from labs.images import oci, recipe
 from labs.images.buildah import Buildah
+from labs.providers.base import Finding
 from labs.providers.engine import bundle_reader, components, store
 
 if TYPE_CHECKING:
@@ -111,6 +112,19 @@ def registry_storage(emit: Listener = silent, *, private: bool = False) -> Path:
                 (scratch / "registry").replace(parent)
                 _remove_others(parent)
     return parent / ("private" if private else "public")
+
+
+def findings() -> list[Finding]:
+    """Say for `labs doctor` whether the images are there or can be built on this machine."""
+    recipes = recipe.discover()
+    chosen, lacking = _choose(recipes, bases.candidates())
+    if not lacking:
+        return [Finding(STEP, "Images of the lab", ok=True, observed=f"{len(recipes)} in the cache")]
+    needed = ["buildah"] if chosen.reference or bases.local_path(chosen).exists() else ["buildah", "mmdebstrap"]
+    if absent := tools.missing(needed):
+        told = f"{len(lacking)} are to be built, and {', '.join(absent)} is missing"
+        return [Finding(STEP, "Images of the lab", ok=False, observed=told, hint=tools.install_hint(absent))]
+    return [Finding(STEP, "Images of the lab", ok=None, observed=f"{len(lacking)} are to be built", hint="labs up")]
 
 
 def archive_path(name: str, content_tag: str) -> Path:

@@ -164,6 +164,15 @@ def test_cached_images_need_no_tool_and_private_ones_are_not_in_an_archive(
     )
 
 
+def test_the_doctor_says_what_is_there_or_what_is_missing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (before,) = images.findings()
+    assert before.ok is not True
+    filled(cache)
+    monkeypatch.setenv("PATH", "/nowhere")
+    (after,) = images.findings()
+    assert (after.ok, after.observed) == (True, f"{len(recipe.discover())} in the cache")
+
+
 def test_a_registry_finds_its_images_in_the_storage_and_private_ones_only_in_theirs(cache: Path) -> None:
     filled(cache)
     public, private = images.registry_storage(), images.registry_storage(private=True)
