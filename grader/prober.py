@@ -19,7 +19,7 @@ from grader.cluster import HttpAnswer, HttpRequest
 from grader.errors import Unanswered
 from grader.model import From, Json
 from grader.pod_exec import run_in_pod
-from grader.snapshot import PROBER_LABEL
+from grader.snapshot import CLIENT_PREFIX, PROBER_LABEL
 from grader.text import clean
 
 NAMESPACE = "lab-system"
@@ -115,7 +115,7 @@ class Prober:
 
     def _make(self, source: From) -> _Pod:
         model = self._system()
-        pod = _Pod(source.namespace, f"lab-client-{secrets.token_hex(4)}", "prober", model.image, model.node)
+        pod = _Pod(source.namespace, f"{CLIENT_PREFIX}{secrets.token_hex(4)}", "prober", model.image, model.node)
         path = f"/api/v1/namespaces/{quote(source.namespace, safe='')}/pods"
         reply = self._api.request("POST", path, body=_manifest(pod, source.labels))
         if not reply.ok and reply.status != HTTPStatus.CONFLICT:  # a retry of a create that did arrive

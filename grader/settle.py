@@ -1,39 +1,59 @@
 """Whether what a look saw is still in motion: a settled failure is told at once, a rollout is waited for.
 
-Pure functions over a `Snapshot`, used by `grader.runner`. They read the objects' own times against the API server's
-clock. An approximation on purpose, in the safe direction: what may still change is waited for, never longer than the
-runner's `settle` seconds. Deletions leave no time behind and are not seen.
+Pure functions over a `Snapshot`, and `Watch`, which compares one look with the next; used by `grader.runner`. They read
+the objects' own times against the API server's clock. An approximation on purpose, in the safe direction: what may
+still change by itself is waited for, never longer than the runner's `settle` seconds.
+
+At rest is also what is broken and stays so: a pod in back-off, one that no node can take, one that runs and has not
+become ready in the time its probes needed. Their state is the verdict. A deleted object leaves no time behind: the
+newest events tell of it in the first look, the missing uid in those that follow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from grader.model import Json, Objects
-from grader.snapshot import Snapshot
-from grader.text import title
+from grader.snapshot import CLIENT_PREFIX, Snapshot
+from grader.text import clean, title
+from grader.times import age_of, age_of_event, changes, times
 
-QUIET = 6.0
-"""Seconds without a change after which an object counts as settled."""
+QUIET = 5.0
+"""Seconds without a change after which an object counts as settled: endpoints and packet rules follow within two."""
 
-CREATING = 15.0
-"""Seconds a container may be in creation before that counts as a state (without its volume it stays so for ever)."""
+STARTUP = 7.0
+"""Least seconds a container that runs is given to become ready, whatever its probes say: servers load libraries."""
+
+BUDGET = 10.0
+"""Most seconds of a probe's own patience that are waited for, and of a container in creation."""
+
+NOTICE = 15.0
+"""Seconds in which a kubelet tries a pod again whose ConfigMap, Secret or claim was missing or wrong."""
 
 JOB = 60.0
-"""Seconds a running Job is waited for; a server that was started as a Job never ends."""
+"""Seconds a running Job is waited for."""
 
-_KINDS = ("Pod", "Deployment", "StatefulSet", "DaemonSet", "Service", "EndpointSlice", "NetworkPolicy")
-_WORKLOADS = frozenset({"Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"})
+_CONFIG = frozenset({"ConfigMap", "Secret", "PersistentVolumeClaim"})
+_KINDS = ("Pod", "Deployment", "StatefulSet", "DaemonSet", "Service", "EndpointSlice", "NetworkPolicy", "ResourceQuota")
+_ROLLING = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+_WORKLOADS = _ROLLING | {"Pod", "ReplicaSet", "Job"}
+# What these say changes all the time and means nothing for the objects of a task.
+_NOISE = frozenset({"Event", "Lease", "PodMetrics", "NodeMetrics", "ComponentStatus"})
 _STUCK = frozenset(
     {"CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName"}
     | {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 )
+_UNPLACED = frozenset({"Unschedulable", "SchedulingGated"})
+_PROGRESS = frozenset({"ReplicaSetUpdated", "NewReplicaSetCreated", "FoundNewReplicaSet", "DeploymentResumed"})
+_TELLING = frozenset({"Killing", "SuccessfulDelete", "SuccessfulCreate", "ScalingReplicaSet", "Scheduled", "Preempted"})
 
 
 def questions(namespaces: Iterable[str]) -> list[Objects]:
     """Return the lists that tell whether the namespaces are settled."""
-    return [Objects(kind=kind, namespace=namespace) for namespace in namespaces for kind in _KINDS]
+    kinds = (*_KINDS, *sorted(_CONFIG), "Event")
+    return [Objects(kind="Node"), *(Objects(kind=kind, namespace=space) for space in namespaces for kind in kinds)]
 
 
 def rolling(snapshot: Snapshot, namespaces: Sequence[str]) -> str:
@@ -48,103 +68,235 @@ def rolling(snapshot: Snapshot, namespaces: Sequence[str]) -> str:
     return ""
 
 
-def motion(snapshot: Snapshot, namespaces: Sequence[str], now: datetime) -> str:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much patience there is.
+
+    Attributes:
+        budget: Most seconds that probes and container creation are waited for.
+        slow: Factor on every patience, above 1 on a machine that is slow to answer.
+    """
+
+    budget: float = BUDGET
+    slow: float = 1.0
+
+    @property
+    def quiet(self) -> float:
+        """Seconds without a change after which an object counts as settled."""
+        return QUIET * self.slow
+
+
+DEFAULT_PACE = Pace()
+
+
+def motion(snapshot: Snapshot, namespaces: Sequence[str], now: datetime, pace: Pace = DEFAULT_PACE) -> str:
     """Return what is in motion, to stand after "waiting for", or nothing when all is settled.
 
     Args:
         snapshot: A look that has read `questions(namespaces)`.
         namespaces: The scenario's; objects in others do not count.
         now: The API server's time.
+        pace: How much patience there is.
     """
-    for obj in snapshot.seen():
-        if obj["metadata"].get("namespace", "") not in {"", *namespaces}:
-            continue
-        moves = _pod(obj, now) if obj.get("kind") == "Pod" else _other(obj, now)
+    everything = snapshot.seen()
+    objects = [obj for obj in everything if obj["metadata"].get("namespace", "") in {"", *namespaces}]
+    view = _View(now, pace, _news(objects, now), _pulling(objects))
+    for obj in objects:
+        kind = obj.get("kind")
+        moves = view.pod(obj) if kind == "Pod" else view.event(obj) if kind == "Event" else view.other(obj)
         if moves:
             return moves
     return ""
+
+
+def _news(objects: Iterable[Json], now: datetime) -> dict[str, float]:
+    """Return for each namespace how many seconds ago a pod's configuration changed."""
+    ages: dict[str, float] = {}
+    for obj in objects:
+        if obj.get("kind") in _CONFIG and obj["metadata"].get("name") != "kube-root-ca.crt":
+            space = str(obj["metadata"].get("namespace", ""))
+            ages[space] = min(ages.get(space, float("inf")), age_of(changes(obj, status=False), now))
+    return ages
+
+
+def _pulling(objects: Iterable[Json]) -> frozenset[tuple[str, str]]:
+    """Return the pods whose newest word is that an image is being pulled, as namespace and name."""
+    newest: dict[tuple[str, str], tuple[datetime, str]] = {}
+    for event in objects:
+        about = event.get("involvedObject") or {}
+        if event.get("kind") != "Event" or about.get("kind") != "Pod":
+            continue
+        key = (str(about.get("namespace", "")), str(about.get("name", "")))
+        for time in times(event.get("lastTimestamp"), event.get("eventTime"), event.get("firstTimestamp")):
+            newest[key] = max(newest.get(key, (time, "")), (time, str(event.get("reason", ""))))
+    return frozenset(key for key, (_, reason) in newest.items() if reason == "Pulling")
 
 
 def _lags(obj: Json) -> bool:
     return int(obj["metadata"].get("generation") or 0) > int((obj.get("status") or {}).get("observedGeneration") or 0)
 
 
-def _other(obj: Json, now: datetime) -> str:
-    kind = obj.get("kind")
-    if kind in {"Deployment", "StatefulSet", "DaemonSet"} and _lags(obj):
-        return f"the controller to take up {title(obj)}"
-    if _age(_changes(obj, status=kind in _WORKLOADS), now) < QUIET:
-        return f"the rollout of {title(obj)}" if kind in _WORKLOADS else f"the change of {title(obj)} to take effect"
-    return ""
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The eyes for one look: each method returns what an object makes us wait for, or nothing."""
+
+    now: datetime
+    pace: Pace
+    news: dict[str, float]
+    pulling: frozenset[tuple[str, str]]
+
+    def event(self, event: Json) -> str:
+        """Judge an event: some tell of what leaves no time behind, such as a pod that is gone."""
+        about = event.get("involvedObject") or {}
+        name = str(about.get("name", ""))
+        if event.get("reason") not in _TELLING or name.startswith(CLIENT_PREFIX):
+            return ""
+        if age_of_event(event, self.now) >= self.pace.quiet:
+            return ""
+        return clean(f"what happened to {about.get('kind', 'object')} {name} ({event['reason']}) to take effect", 160)
+
+    def other(self, obj: Json) -> str:
+        """Judge an object that is no pod."""
+        kind = obj.get("kind")
+        if kind in _NOISE:
+            return ""
+        if kind in _ROLLING and _lags(obj):
+            return f"the controller to take up {title(obj)}"
+        age = age_of(changes(obj, status=False), self.now)
+        rollout = kind in _WORKLOADS
+        if age < self.pace.quiet:
+            return f"the rollout of {title(obj)}" if rollout else f"the change of {title(obj)} to take effect"
+        return f"the rollout of {title(obj)}" if kind == "Deployment" and self._progresses(obj, age) else ""
+
+    def _progresses(self, deployment: Json, age: float) -> bool:
+        status = deployment.get("status") or {}
+        said = {c.get("type"): c for c in status.get("conditions") or []}
+        progressing = said.get("Progressing") or {}
+        newest = age_of(times(progressing.get("lastUpdateTime"), progressing.get("lastTransitionTime")), self.now)
+        if progressing.get("reason") in _PROGRESS and newest < self.pace.quiet:
+            return True
+        if int(status.get("readyReplicas") or 0) > int(status.get("availableReplicas") or 0):
+            return True  # `minReadySeconds` is running
+        # A controller that was refused a pod tries again on its own clock, not at once after a repair.
+        refused = (said.get("ReplicaFailure") or {}).get("status") == "True"
+        return refused and age < self.pace.budget * self.pace.slow
+
+    def pod(self, pod: Json) -> str:
+        """Judge a pod."""
+        ends = next(times(pod["metadata"].get("deletionTimestamp")), None)
+        if ends is not None:
+            return f"{title(pod)} to end" if self.now - ends < timedelta(seconds=self.pace.quiet) else ""
+        status = pod.get("status") or {}
+        containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+        waits = {((c.get("state") or {}).get("waiting") or {}).get("reason") for c in containers} - {None}
+        creating = status.get("phase") == "Pending" and bool(waits)
+        if waits & _STUCK or _unplaced(status):
+            return self._news_for(pod)
+        age = age_of(_pod_times(pod, containers), self.now)
+        if age < self.pace.quiet or (creating and self._is_made(pod, age)):
+            return f"{title(pod)} to settle"
+        if any(self._starting(pod, container) for container in containers):
+            return f"{title(pod)} to become ready"
+        if creating:
+            return self._news_for(pod)
+        return f"{title(pod)} to finish" if _is_batch(pod) and age < JOB else ""
+
+    def _news_for(self, pod: Json) -> str:
+        """Judge a pod that is stuck: it will be tried again soon after its configuration has changed."""
+        age = self.news.get(str(pod["metadata"].get("namespace", "")), float("inf"))
+        return f"{title(pod)} to be tried again" if age < NOTICE * self.pace.slow else ""
+
+    def _is_made(self, pod: Json, age: float) -> bool:
+        key = (str(pod["metadata"].get("namespace", "")), str(pod["metadata"].get("name", "")))
+        return age < self.pace.budget * self.pace.slow or key in self.pulling
+
+    def _starting(self, pod: Json, status: Json) -> bool:
+        """Return whether a container runs but its probes have not had the time yet to find it ready."""
+        started = list(times(((status.get("state") or {}).get("running") or {}).get("startedAt")))
+        specs = (pod.get("spec") or {}).get("containers") or []
+        spec: Json = next((c for c in specs if c.get("name") == status.get("name")), {})
+        if not started or status.get("ready") or not (spec.get("readinessProbe") or spec.get("startupProbe")):
+            return False
+        own = _patience(spec.get("startupProbe")) + _patience(spec.get("readinessProbe"))
+        patience = max(min(own, self.pace.budget), STARTUP) * self.pace.slow
+        return age_of(started, self.now) < patience
 
 
-def _pod(pod: Json, now: datetime) -> str:
-    ends = _time(pod["metadata"].get("deletionTimestamp"))
-    if ends is not None:
-        return f"{title(pod)} to end" if now - ends < timedelta(seconds=QUIET) else ""
-    status = pod.get("status") or {}
-    containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-    waits = {((c.get("state") or {}).get("waiting") or {}).get("reason") for c in containers}
-    if waits & _STUCK:
-        return ""
-    age = _age(_pod_times(pod, containers), now)
-    if age < QUIET or (status.get("phase") == "Pending" and waits - {None} and age < CREATING):
-        return f"{title(pod)} to settle"
-    if any(_starting(pod, container, now) for container in containers):
-        return f"{title(pod)} to become ready"
+def _patience(probe: Json | None) -> float:
+    """Return the seconds after which a probe has given up; its defaults are the API server's."""
+    if not probe:
+        return 0.0
+    period, failures = float(probe.get("periodSeconds") or 10), float(probe.get("failureThreshold") or 3)
+    return float(probe.get("initialDelaySeconds") or 0) + period * failures
+
+
+def _unplaced(status: Json) -> bool:
+    if status.get("nominatedNodeName"):
+        return False  # others are being preempted for it
+    placed: Json = next((c for c in status.get("conditions") or [] if c.get("type") == "PodScheduled"), {})
+    return placed.get("status") == "False" and placed.get("reason") in _UNPLACED
+
+
+def _is_batch(pod: Json) -> bool:
+    """Return whether a pod runs to an end; a server that was started as a Job has a readiness probe and does not."""
     owners = {owner.get("kind") for owner in pod["metadata"].get("ownerReferences") or []}
-    return f"{title(pod)} to finish" if "Job" in owners and status.get("phase") == "Running" and age < JOB else ""
+    probed = any(c.get("readinessProbe") for c in (pod.get("spec") or {}).get("containers") or [])
+    return "Job" in owners and not probed and (pod.get("status") or {}).get("phase") == "Running"
 
 
 def _pod_times(pod: Json, containers: Iterable[Json]) -> Iterator[datetime]:
-    yield from _changes(pod, status=True)
+    yield from changes(pod, status=False)
+    for condition in (pod.get("status") or {}).get("conditions") or []:
+        yield from times(condition.get("lastTransitionTime"))
     for container in containers:
         state = container.get("state") or {}
-        yield from _times(
+        yield from times(
             (state.get("running") or {}).get("startedAt"), (state.get("terminated") or {}).get("finishedAt")
         )
-        yield from _times(((container.get("lastState") or {}).get("terminated") or {}).get("finishedAt"))
+        yield from times(((container.get("lastState") or {}).get("terminated") or {}).get("finishedAt"))
 
 
-def _starting(pod: Json, status: Json, now: datetime) -> bool:
-    """Return whether a container runs but its probes have not had the time yet to find it ready."""
-    started = _time(((status.get("state") or {}).get("running") or {}).get("startedAt"))
-    if started is None or status.get("ready"):
-        return False
-    specs = (pod.get("spec") or {}).get("containers") or []
-    spec: Json = next((c for c in specs if c.get("name") == status.get("name")), {})
-    startup, readiness = spec.get("startupProbe") or {}, spec.get("readinessProbe") or {}
-    patience = readiness.get("initialDelaySeconds", 0) + (readiness.get("periodSeconds", 10) if readiness else 0)
-    if startup:
-        patience += startup.get("initialDelaySeconds", 0)
-        patience += startup.get("periodSeconds", 10) * startup.get("failureThreshold", 3)
-    return bool(_age([started], now) < patience + 1)
+# --- from one look to the next ---------------------------------------------------------------------------------------
 
 
-def _changes(obj: Json, *, status: bool) -> Iterator[datetime]:
-    """Yield when an object was made and changed; of its status only for workloads (a node's heartbeat is no change)."""
+@dataclass(slots=True)
+class Watch:
+    """Sees what came and went between two looks.
+
+    Args:
+        namespaces: The scenario's.
+    """
+
+    namespaces: tuple[str, ...]
+    _known: dict[Objects, dict[str, str]] = field(default_factory=dict)
+    _changed: float = float("-inf")
+    _what: str = ""
+
+    def moving(self, snapshot: Snapshot, now: datetime, at: float, pace: Pace = DEFAULT_PACE) -> str:
+        """Return what is in motion, or nothing; call it once for each look.
+
+        Args:
+            snapshot: The look.
+            now: The API server's time.
+            at: Monotonic seconds of the look.
+            pace: How much patience there is.
+        """
+        for question, objects in snapshot.lists().items():
+            if question.kind in _NOISE:
+                continue
+            spaces = {"", *self.namespaces}
+            there = {_uid(obj): title(obj) for obj in objects if obj["metadata"].get("namespace", "") in spaces}
+            before = self._known.get(question, there)
+            gone = [name for uid, name in before.items() if uid not in there]
+            new = [name for uid, name in there.items() if uid not in before]
+            if gone or new:
+                self._changed = at
+                self._what = f"the removal of {gone[0]} to take effect" if gone else f"{new[0]} to settle"
+            self._known[question] = there
+        moves = motion(snapshot, self.namespaces, now, pace)
+        return moves or (self._what if at - self._changed < pace.quiet else "")
+
+
+def _uid(obj: Json) -> str:
     meta = obj["metadata"]
-    yield from _times(meta.get("creationTimestamp"))
-    for entry in meta.get("managedFields") or []:
-        if status or entry.get("subresource") != "status":
-            yield from _times(entry.get("time"))
-    if status:
-        for condition in (obj.get("status") or {}).get("conditions") or []:
-            yield from _times(condition.get("lastTransitionTime"), condition.get("lastUpdateTime"))
-
-
-def _age(times: Iterable[datetime], now: datetime) -> float:
-    newest = max(times, default=None)
-    return max((now - newest).total_seconds(), 0.0) if newest else float("inf")
-
-
-def _times(*texts: object) -> Iterator[datetime]:
-    yield from (time for time in map(_time, texts) if time is not None)
-
-
-def _time(text: object) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return time.replace(tzinfo=UTC) if time and time.tzinfo is None else time
+    return str(meta.get("uid") or f"{meta.get('namespace', '')}/{meta.get('name', '')}")

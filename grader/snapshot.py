@@ -18,6 +18,9 @@ Question = Objects | Rendered
 PROBER_LABEL = "labs.io/prober"
 """Marks the grader's own client pods: no check, guard or snapshot sees them."""
 
+CLIENT_PREFIX = "lab-client-"
+"""How their names begin."""
+
 
 class Snapshot:
     """One look at a cluster.
@@ -31,11 +34,9 @@ class Snapshot:
         self._lock = Lock()
         self._lists: dict[Question, Future[list[Json]]] = {}
 
-    def fetch(self, questions: Iterable[Question], pool: Executor) -> None:
-        """Read the lists side by side; what fails is raised later, to each check that wants it."""
-        wanted = {_whole(question) for question in questions}
-        for done in [pool.submit(self._read, question) for question in wanted]:
-            done.result()
+    def fetch(self, questions: Iterable[Question], pool: Executor) -> list[Future[Future[list[Json]]]]:
+        """Begin to read the lists side by side; what fails is raised later, to each check that wants it."""
+        return [pool.submit(self._read, question) for question in dict.fromkeys(map(_whole, questions))]
 
     def raw(self, question: Question) -> list[Json]:
         """Return objects as the cluster gave them.
@@ -54,10 +55,22 @@ class Snapshot:
         return [bare(obj) for obj in self.raw(question)]
 
     def seen(self) -> list[Json]:
-        """Return every object read so far from the cluster, raw; lists that failed are left out."""
+        """Return every object of `lists`."""
+        return [obj for objects in self.lists().values() for obj in objects]
+
+    def lists(self) -> dict[Objects, list[Json]]:
+        """Return every list read so far from the cluster, raw; those that failed are left out."""
         with self._lock:
             lists = [(q, done) for q, done in self._lists.items() if isinstance(q, Objects)]
-        return [obj for _, done in lists if done.done() and not done.exception() for obj in done.result()]
+        return {q: done.result() for q, done in lists if done.done() and not done.exception()}
+
+    def again(self, question: Question) -> list[Json]:
+        """Read a list anew, for evidence as young as what it explains; from now on it is what this look saw."""
+        future: Future[list[Json]] = Future()
+        _fill(future, partial(self._ask, _whole(question)))
+        with self._lock:
+            self._lists[_whole(question)] = future
+        return [bare(obj) for obj in future.result()]
 
     def _read(self, question: Question) -> Future[list[Json]]:
         with self._lock:

@@ -151,14 +151,14 @@ def _brief(answer: HttpAnswer) -> str:
 
 
 def _endpoints(name: str, namespace: str, scene: Scene) -> str:
-    """Return what stands behind the Service: the first question of anyone who debugs it."""
+    """Return what stands behind the Service now, read after the requests: the first question of whoever debugs it."""
     services, slices = _lists(namespace)
     try:
         if _service(name, namespace, scene) is None:
             return absence("Service", name, namespace, scene.snapshot.objects(services))
         mine = [
             endpoint
-            for obj in scene.snapshot.objects(slices)
+            for obj in scene.snapshot.again(slices)
             if (obj["metadata"].get("labels") or {}).get("kubernetes.io/service-name") == name
             for endpoint in obj.get("endpoints") or []
         ]

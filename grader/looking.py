@@ -1,0 +1,262 @@
+"""Looks at the cluster until the verdict is certain, then holds what must be sustained. The engine of `grader.runner`.
+
+One *look* reads every observed list once and runs the checks beside it, so that lists and answers are of one moment.
+Looks repeat until all checks pass, or every failure is certain, or `settle` seconds are over. A failure is certain when
+only the learner can change it (`grader.definite`), or when nothing is in motion (`grader.settle`) and a second look a
+second later says the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from grader import guards as guarding
+from grader import settle as settling
+from grader.checks import OPERATIONS
+from grader.checks.sustained import Clock, Held, hold, not_worth_it
+from grader.cluster import Cluster
+from grader.errors import ExpressionError, GraderError, Unanswered
+from grader.finding import Finding, Scene
+from grader.guards import Baseline
+from grader.model import Check, Guard, Outcome, Sustained
+from grader.settle import BUDGET, Pace, Watch
+from grader.snapshot import Question, Snapshot
+from grader.text import clean
+from grader.track import CONFIRM, Track
+
+POLL = 0.5
+"""Seconds between two looks."""
+
+PATIENCE = 5.0
+"""Seconds an API server that does not answer is waited for; a supervisor has it back within two."""
+
+BRISK = 0.7
+"""Seconds in which a machine that is not overloaded has read the lists; a slower one gets more patience."""
+
+SLOWEST = 3.0
+
+LISTS_ONLY = frozenset({"match", "cel", "condition", "event", "helm"})
+"""Kinds that send nothing: they begin last in a look, so that the requests go out beside the lists."""
+
+
+@dataclass(slots=True)
+class Grading:
+    """One grading in progress.
+
+    Attributes:
+        cluster: Whom to ask.
+        namespaces: The scenario's.
+        tracks: One for each check, in order.
+        guards: In order.
+        baseline: What the guards compare with.
+        settle: Seconds to wait at most.
+        clock: Time.
+        say: Told what is waited for.
+        pool: Runs lists and checks side by side.
+        stop: Whether the first certain failure ends it.
+    """
+
+    cluster: Cluster
+    namespaces: tuple[str, ...]
+    tracks: tuple[Track, ...]
+    guards: tuple[Guard, ...]
+    baseline: Baseline | None
+    settle: float
+    clock: Clock
+    say: Callable[[str], None]
+    pool: ThreadPoolExecutor
+    stop: bool = False
+    _watch: Watch = field(init=False)
+    _slow: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._watch = Watch(self.namespaces)
+
+    @property
+    def plain(self) -> list[Track]:
+        """The checks that a look judges."""
+        return [track for track in self.tracks if track.check.sustained is None]
+
+    # --- one look ----------------------------------------------------------------------------------------------------
+
+    def look(self) -> Snapshot:
+        """Read every list once and judge every check, all at the same time."""
+        begin = self.clock.monotonic()
+        snapshot = Snapshot(self.cluster)
+        tracks = sorted(self.plain, key=lambda track: track.check.kind in LISTS_ONLY)
+        judged: list[tuple[Track, Future[tuple[Finding, float]]]] = []
+        lists: list[Future[Future[list[dict[str, object]]]]] = []
+        for track in tracks:
+            if track.check.kind in LISTS_ONLY and not lists:
+                lists = snapshot.fetch(self._questions(), self.pool)
+            judged.append((track, self.pool.submit(self._judge, track.check, snapshot)))
+        lists = lists or snapshot.fetch(self._questions(), self.pool)
+        for reading in lists:
+            reading.result()
+        self._slow = min(max((self.clock.monotonic() - begin) / BRISK, 1.0), SLOWEST)
+        for track, done in judged:
+            track.add(*done.result())
+        now = self.cluster.now()
+        for track in tracks:
+            track.weigh(snapshot, now, begin)
+        return snapshot
+
+    def _questions(self) -> Iterable[Question]:
+        for track in self.plain:
+            yield from track.questions
+        for guard in self.guards:
+            yield from guarding.reads(guard)
+        yield from settling.questions(self.namespaces)
+
+    def _judge(self, check: Check, snapshot: Snapshot) -> tuple[Finding, float]:
+        begin = self.clock.monotonic()
+        finding = _safely(check, Scene(snapshot, self.cluster, self.namespaces))
+        return finding, self.clock.monotonic() - begin
+
+    # --- looking until it is certain ---------------------------------------------------------------------------------
+
+    def until_certain(self, *, calm: bool = False) -> tuple[Snapshot, list[str]]:
+        """Look until the verdict is certain; return the last look and remarks.
+
+        Args:
+            calm: Whether to wait even for a pass until nothing is in motion.
+        """
+        begin = self.clock.monotonic()
+        first = ""
+        while True:
+            start = self.clock.monotonic()
+            snapshot = self.look()
+            waited = self.clock.monotonic() - begin
+            if self.stop and self.is_lost(snapshot):
+                return snapshot, ["ended at the first certain failure: the other checks may not be final"]
+            reason, moves = self._unsettled(snapshot, waited, calm=calm)
+            first = first or moves
+            if not reason or waited >= self.settle:
+                notes = [f"waited {waited:.0f} s for {first}"] if first and waited >= 1 else []
+                return snapshot, notes + self._doubt(snapshot)
+            spent = f"{waited:.0f} s so far, " if waited >= 1 else ""
+            self.say(f"waiting for {reason} ({spent}at most {self.settle:.0f} s)")
+            pause = POLL if moves else max(CONFIRM - (self.clock.monotonic() - start), 0.05)
+            self.clock.sleep(min(pause, max(self.settle - waited, 0.05)))
+
+    def is_lost(self, snapshot: Snapshot) -> bool:
+        """Return whether this look shows for certain that the task is not solved."""
+        if any(track.definite for track in self.plain):
+            return True
+        looks = (guarding.look(guard, snapshot, self.baseline) for guard in self.guards)
+        return any(verdict.outcome is Outcome.FAILED for verdict in looks)
+
+    def _unsettled(self, snapshot: Snapshot, waited: float, *, calm: bool) -> tuple[str, str]:
+        """Return what to wait for, or nothing when this look is the verdict; and, if things are in motion, which."""
+        moves = self._watch.moving(snapshot, self.cluster.now(), self.clock.monotonic(), self._pace)
+        if any(track.finding.transient for track in self.plain):
+            words = "the cluster to answer" if waited < PATIENCE else ""
+            return words, words
+        failing = [track for track in self.plain if track.finding.outcome is Outcome.FAILED]
+        if not failing:
+            lag = settling.rolling(snapshot, self.namespaces) or (moves if calm else "")
+            return lag, lag
+        open_ = [track for track in failing if not track.definite]
+        if not open_:
+            return "", ""
+        if moves:
+            return moves, moves
+        return ("" if all(track.confirmed for track in open_) else "a second look"), ""
+
+    @property
+    def _pace(self) -> Pace:
+        # An author whose servers start slowly says so with `settle_seconds`: a third of it may go into one start.
+        return Pace(max(BUDGET, self.settle / 3), self._slow)
+
+    def _doubt(self, snapshot: Snapshot) -> list[str]:
+        """Take back passes that may rest on pods of an older spec, because no controller has seen the new one."""
+        lag = settling.rolling(snapshot, self.namespaces)
+        if not lag:
+            return []
+        observed = f"still waiting for {lag}"
+        for track in self.plain:
+            if track.finding.passed:
+                track.finding = replace(track.finding, outcome=Outcome.UNKNOWN, observed=observed)
+        return [f"{observed}: nothing counts as passed until then"]
+
+    # --- holding -----------------------------------------------------------------------------------------------------
+
+    def finish(self) -> tuple[Snapshot, list[str]]:
+        """Look until it is certain, hold what must be sustained; return the look that guards are judged on, remarks."""
+        snapshot, notes = self.until_certain()
+        if self.stop and self.is_lost(snapshot):
+            self._skip()
+            return snapshot, notes
+        moves = settling.motion(snapshot, self.namespaces, self.cluster.now(), self._pace)
+        if not self.sustain():
+            return snapshot, notes
+        if moves and self._broke() and self.settle > 0:
+            # What broke while a rollout was not over yet may be the rollout's doing: held once more when it is.
+            snapshot, more = self.until_certain(calm=True)
+            self.sustain()
+            notes = [*notes, *more, f"held a second time, after {moves.removeprefix('the ')} was waited for"]
+        return Snapshot(self.cluster), notes  # guards hold to the end, not only until the holding began
+
+    def _broke(self) -> bool:
+        return any(
+            track.check.sustained is not None and track.looks > 1 and track.finding.outcome is Outcome.FAILED
+            for track in self.tracks
+        )
+
+    def _skip(self) -> None:
+        for track in self.tracks:
+            if track.check.sustained is not None:
+                track.add(Finding(Outcome.UNKNOWN, "not held, because another failure is certain"), 0.0, 0)
+
+    def sustain(self) -> bool:
+        """Hold what must be sustained, all at once; return whether time has passed."""
+        held = [track for track in self.tracks if track.check.sustained is not None]
+        known = {track.check.id: track for track in self.plain}
+        longest = max((t.check.sustained.seconds for t in held if t.check.sustained), default=0.0)
+        if held and longest:
+            self.say(f"holding for {longest:g} s")
+        for track, (result, seconds) in zip(
+            held, self.pool.map(lambda t: self._hold(t.check, known), held), strict=True
+        ):
+            track.add(result.finding, seconds, result.looks)
+        return any(track.looks > 1 for track in held)
+
+    def _hold(self, check: Check, known: dict[str, Track]) -> tuple[Held, float]:
+        begin = self.clock.monotonic()
+        wanted = check.sustained or Sustained(seconds=1, check="")
+        other = known.get(wanted.check)
+        if other is None:
+            mistake = f"there is no check `{wanted.check}` that could be sustained"
+            return Held(Finding(Outcome.UNKNOWN, mistake), 1), 0.0
+        if not other.finding.passed:
+            return not_worth_it(wanted, other.finding), 0.0
+        held = hold(wanted, lambda: self._judge(other.check, Snapshot(self.cluster))[0], self.clock)
+        return held, self.clock.monotonic() - begin
+
+
+def questions_of(check: Check, namespaces: tuple[str, ...]) -> tuple[Question, ...]:
+    """Return the lists that a check reads; none for one that is wrong, which says so itself when it is judged."""
+    if check.sustained is not None:
+        return ()
+    try:
+        return tuple(OPERATIONS[check.kind].reads(check, namespaces))
+    except ExpressionError:
+        return ()
+
+
+def _safely(check: Check, scene: Scene) -> Finding:
+    """Look once; whatever is not the learner's doing is `unknown` and costs nothing."""
+    try:
+        return OPERATIONS[check.kind].look(check, scene)
+    except Unanswered as error:
+        return Finding(Outcome.UNKNOWN, _with_hint(error), check.expected, transient=True)
+    except GraderError as error:
+        return Finding(Outcome.UNKNOWN, _with_hint(error), check.expected)
+    except Exception as error:  # noqa: BLE001 - a fault of ours must neither cost points nor end an exam
+        return Finding(Outcome.UNKNOWN, f"the grader failed on this check: {type(error).__name__}: {clean(str(error))}")
+
+
+def _with_hint(error: GraderError) -> str:
+    return clean(f"{error.message}{f' (hint: {error.hint})' if error.hint else ''}", 600)
