@@ -314,12 +314,9 @@ def test_a_running_task_is_resumed_and_a_lost_namespace_is_told(tasks: Tasks, cl
 @pytest.mark.parametrize(
     "killed",
     [
-        ("start", "guard", "done"),
         ("start", "apply-0", "done"),
         ("start", "apply-1", "running"),
-        ("start", "baseline", "running"),
         ("reset", "restore", "running"),
-        ("reset", "pods", "running"),
         ("stop", "remove", "running"),
     ],
     ids="-".join,
