@@ -9,6 +9,7 @@ Standard library only, one thread: the parent-death signal follows the thread th
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import selectors
@@ -67,7 +68,8 @@ class Supervisor:
         self.children: dict[str, Child] = {}
         self.selector = selectors.DefaultSelector()
         self.stopping = False
-        self.read = 0
+        self.read = (0, 0)
+        self.wanted: set[str] = set()
         self.changed = True
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
@@ -107,23 +109,24 @@ class Supervisor:
             self.volumes.open_new()
         self._stop_all()
 
-    def _plan_stamp(self) -> int:
-        return self.plan.stat().st_mtime_ns
+    def _plan_stamp(self) -> tuple[int, int]:
+        """Return what changes with the plan: each new one is a new file, even within one tick of the clock."""
+        try:
+            info = self.plan.stat()
+        except FileNotFoundError:
+            return self.read
+        return (info.st_mtime_ns, info.st_ino)
 
     def _read_plan(self) -> None:
         self.read = self._plan_stamp()
         wanted = {spec.name: spec for spec in load_plan(self.plan)}
+        self.wanted = set(wanted)
         for name, child in self.children.items():
-            if child.process is not None and (name not in wanted or not wanted[name].enabled):
+            child.spec = wanted.get(name) or dataclasses.replace(child.spec, enabled=False)
+            if child.process is not None and not child.spec.enabled:
                 child.process.kill()
         for name, spec in wanted.items():
-            if name not in self.children:
-                self.children[name] = Child(spec)
-                continue
-            child = self.children[name]
-            if spec.enabled and not child.spec.enabled:
-                child.backoff, child.not_before = FIRST_BACKOFF, 0.0
-            child.spec = spec
+            self.children.setdefault(name, Child(spec))
         self.children = {n: c for n, c in self.children.items() if n in wanted or c.process is not None}
         self.changed = True
 
@@ -180,6 +183,10 @@ class Supervisor:
         child.process, child.pidfd, child.started = None, -1, None
         child.ready = child.spec.once and process.returncode == 0
         self.changed = True
+        if not child.spec.enabled:
+            child.backoff, child.not_before = FIRST_BACKOFF, 0.0
+            if child.spec.name not in self.wanted:
+                del self.children[child.spec.name]
         if child.finished or not child.spec.enabled:
             return
         code = process.returncode
@@ -196,15 +203,8 @@ class Supervisor:
         self.changed = True
 
     def _bound_logs(self) -> None:
-        """Keep each log below its limit: the newest half moves to `.1`, the file goes on from nothing."""
         for child in self.children.values():
-            path = Path(child.spec.log)
-            with contextlib.suppress(OSError):
-                if path.stat().st_size > LOG_LIMIT:
-                    with path.open("r+b") as file:
-                        file.seek(-LOG_LIMIT // 2, os.SEEK_END)
-                        path.with_name(path.name + ".1").write_bytes(file.read())
-                        file.truncate(0)
+            bound_log(Path(child.spec.log))
 
     def _write_state(self) -> None:
         self.changed = False
@@ -231,6 +231,16 @@ class Supervisor:
         for child in self.children.values():
             if child.process is not None:
                 child.process.wait()
+
+
+def bound_log(path: Path) -> None:
+    """Keep a log below its limit: the newest half of that moves to `.1`, and the file goes on from nothing."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_size > LOG_LIMIT:
+            with path.open("r+b") as file:
+                file.seek(-LOG_LIMIT // 2, os.SEEK_END)
+                path.with_name(path.name + ".1").write_bytes(file.read())
+                file.truncate(0)
 
 
 def _last_words(log: Path) -> str:
