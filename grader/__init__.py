@@ -14,7 +14,7 @@ from grader.errors import ExpressionError, GraderError, Refused, Unanswered, Und
 from grader.expression import Expression, compile_expression
 from grader.guards import Baseline, capture
 from grader.model import Check, Guard, GuardVerdict, Objects, Outcome, Report, Verdict
-from grader.report import Line, lines, plain, to_json, total
+from grader.report import Conclusion, Field, conclusion, evidence, plain, to_json
 from grader.runner import grade
 
 __all__ = [
@@ -22,14 +22,15 @@ __all__ = [
     "Capabilities",
     "Check",
     "Cluster",
+    "Conclusion",
     "Expression",
     "ExpressionError",
+    "Field",
     "GraderError",
     "Guard",
     "GuardVerdict",
     "HttpAnswer",
     "HttpRequest",
-    "Line",
     "Objects",
     "Outcome",
     "Refused",
@@ -40,9 +41,9 @@ __all__ = [
     "Verdict",
     "capture",
     "compile_expression",
+    "conclusion",
+    "evidence",
     "grade",
-    "lines",
     "plain",
     "to_json",
-    "total",
 ]

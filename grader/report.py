@@ -1,96 +1,127 @@
-"""A report in words: lines with a role and no colours. `cli.py` and `tui/` give each role its look.
+"""What a report says, piece by piece, and the same as plain text. `labs.render.report` gives the pieces their look.
 
-Not for: deciding anything (`grader.runner`), escape codes, markup. Text that came from a cluster is clean already and
-stays plain.
+Not for: deciding anything (`grader.runner`), colours, widths, markup. Text that came from a cluster is clean already
+and stays plain.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from grader.model import GuardVerdict, Json, Outcome, Report, Verdict
 
-Role = Literal["passed", "failed", "unknown", "not_applicable", "detail", "note", "total"]
+MOST_DIFFERENCES = 6
 
-MARKS: dict[Outcome, str] = {
-    Outcome.PASSED: "PASS",
-    Outcome.FAILED: "FAIL",
-    Outcome.UNKNOWN: "????",
-    Outcome.NOT_APPLICABLE: "n/a ",
+MARKS: dict[Outcome, tuple[str, str]] = {
+    Outcome.PASSED: ("✓", "passed"),
+    Outcome.FAILED: ("✗", "failed"),
+    Outcome.NOT_APPLICABLE: ("·", "n/a"),
+    Outcome.UNKNOWN: ("?", "unknown"),
 }
-"""A mark for each outcome, so that its meaning never hangs on a colour alone."""
+"""A sign and a word for each outcome, so that its meaning never hangs on a colour alone."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a report.
+class Field:
+    """A labelled piece of evidence.
 
     Attributes:
-        role: What it says; the renderer chooses its look by it.
-        text: Plain text without a line break.
+        label: `observed`, `expected`, `differs`, `why`, or empty for one more line of the piece before.
+        text: Plain text; `observed` may have several lines.
     """
 
-    role: Role
+    label: str
     text: str
 
 
-def lines(report: Report) -> list[Line]:
-    """Return the whole report, check by check, then guards, remarks and the total."""
-    out: list[Line] = []
-    for verdict in report.checks:
-        out += check_lines(verdict)
-    for guard in report.guards:
-        out += guard_lines(guard)
-    out += [Line("note", f"note: {note}") for note in report.notes]
-    if report.gpu != "none":
-        out.append(Line("note", f"note: GPU pool: {report.gpu}"))
-    return [*out, Line("total", total(report))]
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The last line of a report.
+
+    Attributes:
+        outcome: What it comes to.
+        word: The same in capitals.
+        text: Points and checks, or the reason.
+        timed: Whether the duration belongs behind it.
+        advice: A line of its own, or empty.
+    """
+
+    outcome: Outcome
+    word: str
+    text: str
+    timed: bool = False
+    advice: str = ""
 
 
-def check_lines(verdict: Verdict) -> list[Line]:
-    """Return one check: its outcome, and for all but a pass what was observed, what was expected and why it matters."""
-    points = f"{verdict.points} point{'' if verdict.points == 1 else 's'}"
-    out = [Line(_role(verdict.outcome), f"{MARKS[verdict.outcome]}  {verdict.about} ({points})")]
+def points(verdict: Verdict) -> str:
+    """Return the points of a check as `2/3`, with a dash where it could not be judged."""
+    earned = {Outcome.PASSED: str(verdict.points), Outcome.FAILED: "0"}
+    return f"{earned.get(verdict.outcome, '–')}/{verdict.points}"
+
+
+def evidence(verdict: Verdict) -> list[Field]:
+    """Return what was observed, what was expected, what differs and why it matters; nothing for a check that passed."""
     if verdict.outcome is Outcome.PASSED:
-        return out
-    out.append(_detail("observed", verdict.observed))
-    if verdict.outcome is Outcome.NOT_APPLICABLE:
-        return out
-    out.append(_detail("expected", verdict.expected))
-    # One mismatch that says what `observed` says already is not told twice.
-    if any(line not in verdict.observed for line in verdict.mismatches):
-        out += [_detail("", f"- {line}") for line in verdict.mismatches]
-    if verdict.why:
-        out.append(_detail("why", verdict.why))
-    return out
+        return []
+    fields = [Field("observed", verdict.observed), Field("expected", verdict.expected)]
+    # A difference that says what `observed` says already is not told twice.
+    differs = [line for line in verdict.mismatches if line and line not in verdict.observed]
+    fields += [Field("differs", line) for line in differs[:MOST_DIFFERENCES]]
+    if len(differs) > MOST_DIFFERENCES:
+        fields.append(Field("", f"… and {len(differs) - MOST_DIFFERENCES} more"))
+    return [field for field in [*fields, Field("why", verdict.why)] if field.text]
 
 
-def guard_lines(guard: GuardVerdict) -> list[Line]:
-    """Return one guard; one that held is not worth a line."""
+def guard_word(guard: GuardVerdict) -> str:
+    """Return how a guard fared, in a word."""
+    return {Outcome.PASSED: "held", Outcome.FAILED: "broken"}.get(guard.outcome, "unknown")
+
+
+def guard_evidence(guard: GuardVerdict) -> list[Field]:
+    """Return what was found and why it matters; nothing for a guard that held."""
     if guard.outcome is Outcome.PASSED:
         return []
-    first = "GUARD BROKEN" if guard.outcome is Outcome.FAILED else "guard could not be judged (counts as kept)"
-    out = [Line(_role(guard.outcome), f"{first}: {guard.about}"), _detail("observed", guard.observed)]
-    return [*out, _detail("why", guard.why)] if guard.why else out
+    why = "" if guard.why == guard.about else guard.why
+    return [field for field in (Field("observed", guard.observed), Field("why", why)) if field.text]
 
 
-def total(report: Report) -> str:
-    """Return the last line: passed or not, points, and what keeps it from being final."""
-    word = "PASSED" if report.passed else "NOT PASSED"
-    parts = [f"{word}: {report.points} of {report.possible} points in {report.seconds:.1f} s"]
+def remarks(report: Report) -> list[str]:
+    """Return what else has to be said: what was waited for, and on what kind of GPU pool."""
+    pool = [f"the GPU pool of this cluster is {report.gpu}"] if report.gpu != "none" else []
+    return [*report.notes, *pool]
+
+
+def conclusion(report: Report) -> Conclusion:
+    """Return the verdict on the task."""
+    passed = sum(verdict.outcome is Outcome.PASSED for verdict in report.checks)
+    counted = f"{passed} of {len(report.checks)} checks"
+    tail = f"{report.points} of {report.possible} points, {counted}"
+    if report.checks and all(verdict.outcome is Outcome.NOT_APPLICABLE for verdict in report.checks):
+        return Conclusion(Outcome.NOT_APPLICABLE, "NOT APPLICABLE", "this cluster lacks what the task needs")
+    if report.passed:
+        return Conclusion(Outcome.PASSED, "PASSED", tail, timed=True)
     if report.broken_guards:
-        parts.append("a guard is broken, so the task is worth nothing")
+        return Conclusion(Outcome.FAILED, "FAILED", f"a guard was broken: the task counts zero ({counted})")
     if report.unknown:
-        parts.append("not everything could be judged; check again, it costs nothing")
-    if report.checks and all(check.outcome is Outcome.NOT_APPLICABLE for check in report.checks):
-        parts = ["NOT APPLICABLE: this cluster lacks what the task needs"]
-    return "; ".join(parts)
+        advice = "what is unknown costs nothing: grade again"
+        return Conclusion(Outcome.UNKNOWN, "UNKNOWN", tail, timed=True, advice=advice)
+    return Conclusion(Outcome.FAILED, "FAILED", tail, timed=True)
 
 
 def plain(report: Report) -> str:
-    """Return the report as text with line breaks."""
-    return "\n".join(line.text for line in lines(report))
+    """Return the whole report as text, for logs and tests."""
+    lines: list[str] = []
+    for verdict in report.checks:
+        sign, word = MARKS[verdict.outcome]
+        lines.append(f"{sign} {word:7} {points(verdict):>6}  {verdict.about}")
+        lines += _indented(evidence(verdict))
+    for guard in report.guards:
+        if guard.outcome is not Outcome.PASSED:
+            lines.append(f"{MARKS[guard.outcome][0]} {guard_word(guard):7}  guard  {guard.about}")
+            lines += _indented(guard_evidence(guard))
+    end = conclusion(report)
+    lines.append(f"{end.word}  {end.text}{f', graded in {report.seconds:.1f} s' if end.timed else ''}")
+    return "\n".join([*lines, *filter(None, [end.advice]), *(f"note: {remark}" for remark in remarks(report))])
 
 
 def to_json(report: Report) -> Json:
@@ -98,16 +129,9 @@ def to_json(report: Report) -> Json:
     return {**report.model_dump(mode="json"), "unknown": report.unknown}
 
 
-def _role(outcome: Outcome) -> Role:
-    roles: dict[Outcome, Role] = {
-        Outcome.PASSED: "passed",
-        Outcome.FAILED: "failed",
-        Outcome.UNKNOWN: "unknown",
-        Outcome.NOT_APPLICABLE: "not_applicable",
-    }
-    return roles[outcome]
-
-
-def _detail(label: str, text: str) -> Line:
-    one_line = " ".join(text.split())
-    return Line("detail", f"      {f'{label}: ' if label else ''}{one_line}")
+def _indented(fields: list[Field]) -> list[str]:
+    lines = []
+    for field in fields:
+        first, *rest = field.text.split("\n")
+        lines += [f"{field.label:>16}  {first}", *(f"{'':18}{line}" for line in rest)]
+    return lines

@@ -25,6 +25,11 @@ def clean(text: str, limit: int = LINE) -> str:
     return "".join(_visible(character) for character in cut)
 
 
+def clean_lines(text: str, limit: int = BLOCK) -> str:
+    """Return `text` as `clean` does, but with its lines kept."""
+    return "\n".join(clean(line) for line in text[:limit].split("\n"))
+
+
 def _visible(character: str) -> str:
     if character == " " or character.isprintable():
         return character

@@ -14,7 +14,7 @@ from grader.finding import Finding
 from grader.model import Check, Outcome, Verdict
 from grader.settle import QUIET
 from grader.snapshot import Question, Snapshot
-from grader.text import clean
+from grader.text import clean, clean_lines
 
 CONFIRM = 1.0
 """Seconds between two looks that must both fail before it counts: what was deleted a moment ago leaves no trace."""
@@ -90,7 +90,7 @@ class Track:
             about=self.check.about,
             points=self.check.points,
             outcome=self.finding.outcome,
-            observed=clean(self.finding.observed, 600),
+            observed=clean_lines(self.finding.observed),
             expected=clean(self.finding.expected or self.check.about, 600),
             why=self.check.why,
             mismatches=list(self.mismatches),

@@ -7,11 +7,12 @@ from functools import lru_cache
 from typing import Any
 
 from grader.errors import ExpressionError, Refused, Undefined
+from grader.evidence import told
 from grader.expression import Expression, compile_expression
 from grader.finding import Finding, Scene, verdict
 from grader.model import Check, Json, Objects, Rendered
 from grader.snapshot import Question, Snapshot
-from grader.text import clean, named, shown
+from grader.text import clean, named
 
 
 def reads(check: Check, _namespaces: tuple[str, ...]) -> list[Question]:
@@ -35,7 +36,7 @@ def look(check: Check, scene: Scene) -> Finding:
         seen = f"{gap.message} on an object this check reads; found: {summary(data, check.observe)}"
         return verdict(passed=False, observed=clean(seen), expected=expected, mismatches=[clean(gap.message)])
     observed = _observed(check, data)
-    return verdict(passed, observed, expected, [observed])
+    return verdict(passed, observed, expected, observed.split("\n"))
 
 
 def observe(wanted: Mapping[str, Question], snapshot: Snapshot, *, whole: bool = False) -> dict[str, list[Json]]:
@@ -61,7 +62,7 @@ def _observed(check: Check, data: Mapping[str, list[Json]]) -> str:
     except (Undefined, ExpressionError):
         # `show` words the evidence only: where it has no value, the plain summary stands in.
         return summary(data, check.observe)
-    return shown(value)
+    return told(value)
 
 
 def summary(data: Mapping[str, list[Json]], wanted: Mapping[str, Question]) -> str:

@@ -85,7 +85,7 @@ PODS = {"pods": {"kind": "Pod", "namespace": NS}}
 CEL = [
     ("pods.all(p, p.status.phase == 'Running')", "", True, "pods: 1 Pod (gateway-1)"),
     ("size(pods) == 2", "", False, "pods: 1 Pod (gateway-1)"),
-    ("size(pods) == 2", "pods.map(p, p.spec.nodeName)", False, '["cpu-1"]'),
+    ("size(pods) == 2", "pods.map(p, p.spec.nodeName)", False, "cpu-1"),
     ("size(pods) == 2", "pods.map(p, p.no.such)", False, "pods: 1 Pod (gateway-1)"),
     ("pods.all(p, p.status.reason == '')", "", False, "no field `reason` on an object this check reads"),
 ]
