@@ -16,6 +16,7 @@ from grader.cluster import Cluster
 from grader.compare import ABSENT, fetch
 from grader.errors import ExpressionError, GraderError, Refused, Unanswered, Undefined
 from grader.model import Exists, Guard, GuardVerdict, Json, Objects, Outcome, Unchanged
+from grader.sealed import MARK, sealed
 from grader.snapshot import Question, Snapshot, bare
 from grader.text import absence, clean, shown, title
 
@@ -34,7 +35,7 @@ class Observation(BaseModel):
 class Baseline(BaseModel):
     """What the guards compare with; goes through JSON unchanged (`model_dump_json`, `model_validate_json`).
 
-    It holds whole objects, Secrets among them where a guard watches one: store it as a secret.
+    It holds whole objects; of Secrets only digests of their values.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,7 +55,9 @@ def capture(guards: Iterable[Guard], cluster: Cluster) -> Baseline:
     """
     snapshot = Snapshot(cluster)
     wanted = dict.fromkeys(of for guard in guards if (of := _compared(guard)) is not None)
-    return Baseline(lists=[Observation(of=of, objects=snapshot.objects(of)) for of in wanted])
+    return Baseline(
+        lists=[Observation(of=of, objects=[sealed(of.kind, obj) for obj in snapshot.objects(of)]) for of in wanted]
+    )
 
 
 def _compared(guard: Guard) -> Objects | None:
@@ -113,7 +116,7 @@ def _broken(guard: Guard, snapshot: Snapshot, baseline: Baseline) -> str:
 
 def _changed(guard: Unchanged, snapshot: Snapshot, baseline: Baseline) -> str:
     before = _then(guard.of, baseline)
-    now = {_key(obj): obj for obj in snapshot.objects(guard.of)}
+    now = {_key(obj): sealed(guard.of.kind, obj) for obj in snapshot.objects(guard.of)}
     lines = []
     for was in before:
         obj = now.get(_key(was))
@@ -132,6 +135,8 @@ def _difference(path: str, was: Json, now: Json) -> str:
         raise ExpressionError(f"a guard's field is wrong: {error}") from None
     if before == after:
         return ""
+    if MARK in str(before) + str(after):
+        return f"{path} is not what it was"
     return f"{path} was {_said(before)}, is {_said(after)}"
 
 
@@ -163,7 +168,7 @@ def _then(of: Objects, baseline: Baseline) -> list[Json]:
         raise Unanswered(
             "what was there when the task began was not recorded", hint="reset the task to record it again"
         )
-    return [bare(obj) for obj in before]
+    return [sealed(of.kind, bare(obj)) for obj in before]
 
 
 def _key(obj: Json) -> tuple[str, str]:

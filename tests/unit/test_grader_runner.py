@@ -219,6 +219,31 @@ def test_a_broken_guard_makes_the_task_worth_nothing(cheat: Any, guard: int, evi
     assert evidence in report.broken_guards[0].observed
 
 
+def test_a_guard_on_a_secret_remembers_no_value() -> None:
+    secret = {
+        "kind": "Secret",
+        "metadata": {
+            "name": "token",
+            "namespace": NS,
+            "uid": "s",
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "c2VjcmV0"},
+        },
+        "data": {"token": "c2VjcmV0"},
+    }
+    guard = Guard.model_validate(
+        {"unchanged": {"of": {"kind": "Secret", "namespace": NS, "name": "token"}, "fields": ["data"]}}
+    )
+    cluster = FakeCluster([secret], now=NOW)
+    stored = capture([guard], cluster).model_dump_json()
+    assert "c2VjcmV0" not in stored
+    baseline = Baseline.model_validate_json(stored)
+    check = Check.model_validate({"id": "c", "about": "x", "cel": "true"})
+    assert run(cluster, [check], guards=[guard], baseline=baseline).passed
+    cluster.find("Secret", "token")["data"]["token"] = "b3RoZXI="
+    report = run(cluster, [check], guards=[guard], baseline=baseline)
+    assert report.broken_guards[0].observed == "Secret serving/token: data is not what it was"
+
+
 def test_guards_that_cannot_be_judged_count_as_kept() -> None:
     cluster, _ = guarded()
     check = Check.model_validate({"id": "c", "about": "x", "cel": "true"})
