@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import ClassVar
 
 from textual import work
@@ -32,13 +33,9 @@ LOOK_EVERY = 5.0  # seconds between two looks at the cluster
 
 
 class LabsApp(App[None]):
-    """The lab on a screen.
+    """The lab on a screen. `gateway`: the core, real or fake."""
 
-    Args:
-        gateway: The core, real or fake.
-    """
-
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "Kubernetes for ML services"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual declares it for instances
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True)]

@@ -30,6 +30,7 @@ from labs.providers.base import ClusterHandle, ClusterStatus, ComponentStatus, F
 from tui import fake_course
 from tui.gateway import Overview
 
+HELD = 60.0  # seconds
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 KUBECONFIG = """\
@@ -65,7 +66,7 @@ class FakeGateway:
         phase: Where the cluster stands.
         folder: Where workspaces and the kubeconfig lie.
         errors: Method name → error it raises next time.
-        hold: While cleared, `check` and `up` wait (at most 10 s): tests look at a screen in the middle of work.
+        hold: While cleared, `check` and `up` wait (a minute at most): tests look at a screen in the middle of work.
         evidence: Check id → observed, expected, mismatches.
         stopped_at: The time, or None for the real clock.
     """
@@ -261,7 +262,7 @@ class FakeGateway:
         return verdict.model_copy(update=failed)
 
     def _wait(self) -> None:
-        self.hold.wait(10)
+        self.hold.wait(HELD)
 
     def _fail(self, method: str) -> None:
         if method in self.errors:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,8 +15,7 @@ from collections.abc import Iterator
 import pytest
 from tty_driver import Terminal
 
-from labs import paths, providers, shell
-from labs.attempts.service import Tasks
+from labs import paths, shell
 
 pytestmark = [pytest.mark.terminal, pytest.mark.cluster]
 NAME = "term"
@@ -29,7 +29,7 @@ def live() -> Iterator[str]:
     running = os.environ.get("LABS_TEST_CLUSTER")
     if running:
         yield running
-        _tidy(running)
+        shell.close(running, TASK)
         return
     if os.geteuid() != 0:
         pytest.skip("the embedded engine needs root")
@@ -37,23 +37,19 @@ def live() -> Iterator[str]:
     state = tempfile.mkdtemp(prefix="labs-t-")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LABS_STATE", state)
-        provider = providers.provider("engine")
         try:
-            provider.up(NAME)
+            _labs("up", "--cluster", NAME)
             yield NAME
         finally:
-            shell.close(NAME)
-            provider.down(NAME)
+            _labs("down", "--cluster", NAME)
             shutil.rmtree(state, ignore_errors=True)
 
 
-def _tidy(cluster: str) -> None:
-    found = providers.find(cluster)
-    assert found is not None
-    tasks = Tasks(found.handle(cluster))
-    if tasks.current(TASK) is not None:
-        tasks.stop(TASK)
-    shell.close(cluster, TASK)
+def _labs(*arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "labs", *arguments], capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_from_start_to_a_passed_task(live: str, terminal: Terminal) -> None:

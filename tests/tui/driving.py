@@ -22,8 +22,10 @@ async def opened(world: FakeGateway, size: tuple[int, int]) -> AsyncIterator[Pil
     app = LabsApp(world)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.overview is not None and "Foundations" in seen(pilot))
-        yield pilot
-        world.hold.set()  # no thread may wait for a test that has ended
+        try:
+            yield pilot
+        finally:
+            world.hold.set()  # no thread may wait for a test that has ended
 
 
 def seen(pilot: Pilot[None]) -> str:
@@ -47,6 +49,17 @@ async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
 async def sees(pilot: Pilot[None], text: str) -> None:
     """Wait until a text stands on the terminal."""
     await until(pilot, lambda: text in seen(pilot))
+
+
+async def settled(pilot: Pilot[None], *texts: str) -> None:
+    """Wait until the texts stand on the terminal and it has stopped changing: a picture may be taken."""
+    last: list[str] = []
+
+    def still() -> bool:
+        last.append(seen(pilot))
+        return len(last) > 10 and len(set(last[-10:])) == 1 and all(text in last[-1] for text in texts)
+
+    await until(pilot, still)
 
 
 async def press_until(pilot: Pilot[None], key: str, text: str) -> None:

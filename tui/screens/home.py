@@ -21,6 +21,7 @@ from tui.widgets.score import Score
 class HomeScreen(LabScreen):
     """The course on the left, what the cursor stands on to the right (below, where the terminal is narrow)."""
 
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (116, "-wide")]  # noqa: RUF012 - Textual declares it for instances
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("u", "up", "Cluster up"),
         Binding("d", "app.doctor", "Doctor"),
