@@ -55,6 +55,7 @@ class Shell:
         """End the session with all that runs in it and remove its private folder. No error when it is gone already."""
         if self.server:
             _tmux(self.server, "kill-session", "-t", f"={self.session}")
+            _sweep(self.server)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -103,15 +104,10 @@ def close(cluster: str, scenario_id: str | None = None) -> None:
         scenario_id: The task; None for all of them.
     """
     server, root = _server(cluster), _root(cluster)
-    have_tmux = shutil.which("tmux") is not None
-    if scenario_id is None:
-        if have_tmux:
-            _tmux(server, "kill-server")
-        shutil.rmtree(root, ignore_errors=True)
-        return
-    if have_tmux:
-        _tmux(server, "kill-session", "-t", f"={scenario_id}")
-    shutil.rmtree(root / scenario_id, ignore_errors=True)
+    if shutil.which("tmux") is not None:
+        _tmux(server, *(("kill-session", "-t", f"={scenario_id}") if scenario_id else ("kill-server",)))
+        _sweep(server)
+    shutil.rmtree(root / scenario_id if scenario_id else root, ignore_errors=True)
 
 
 def _create(shell: Shell, tools: toolbox.Tools, bash: str, attempt: Attempt) -> None:
@@ -159,6 +155,13 @@ def _root(cluster: str) -> Path:
 
 def _has(server: str, session: str) -> bool:
     return _tmux(server, "has-session", "-t", f"={session}").returncode == 0
+
+
+def _sweep(server: str) -> None:
+    """Remove the socket that a tmux server leaves behind when its last session ended."""
+    if _tmux(server, "list-sessions").returncode != 0:
+        folder = Path(os.environ.get("TMUX_TMPDIR") or "/tmp")  # noqa: S108 - where tmux puts its sockets
+        (folder / f"tmux-{os.getuid()}" / server).unlink(missing_ok=True)
 
 
 def _option(server: str, session: str, option: str) -> str:

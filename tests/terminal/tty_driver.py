@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic, sleep
 
 DEADLINE = 60.0  # seconds; a loaded machine is slow, not wrong
@@ -59,14 +60,9 @@ class Terminal:
     def close(self) -> None:
         """End everything in it."""
         self._tmux("kill-server")
+        Path(f"/tmp/tmux-{os.getuid()}/{self.server}").unlink(missing_ok=True)  # noqa: S108 - tmux leaves it behind
 
     def _tmux(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
         env = {key: value for key, value in os.environ.items() if key not in {"TMUX", "TMUX_PANE"}}
         command = ["tmux", "-L", self.server, *arguments]
         return subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=check)
-
-
-def servers() -> set[str]:
-    """Return the names of the learner's tmux servers that run on this machine for this user."""
-    out = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return {row.split()[2] for row in out.splitlines() if row.startswith("tmux -L labs-")}
