@@ -31,7 +31,8 @@ class Narrator:
                 self._scene(beat)
             case Say(text=text, quote=True):
                 bar = terminal.paint("│", "dim") + " "
-                for line in terminal.prose(text).split("\n"):
+                narrow = replace(terminal, width=terminal.width - len("│ "))
+                for line in narrow.prose(text).split("\n"):
                     terminal.write(f"{bar}{line}".rstrip())
             case Say(text=text):
                 terminal.write("\n" + terminal.prose(text))
