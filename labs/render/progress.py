@@ -97,8 +97,8 @@ class Lines:
         room = terminal.width - len(self._indent) - 2 - 10
         text = clean(title) + (f" – {clean(detail)}" if detail else "")
         head, pad = f"{self._indent}{terminal.paint(sign, color)} ", self._indent + "  "
-        if len(text) > room and not terminal.live:
-            # A log keeps every word; a terminal keeps one line for each step.
+        if len(text) > room:
+            # A finished step keeps every word; only the live line is cut.
             terminal.write(
                 f"{terminal.block(text, first=head, indent=pad)}  {terminal.paint(shown.strip(), 'dim')}".rstrip()
             )
