@@ -152,6 +152,22 @@ def test_a_power_cut_loses_nothing_that_was_said_to_the_api(
     assert provider.status(NAME).phase is Phase.READY
 
 
+def test_a_node_that_is_switched_off_is_missed_and_comes_back(
+    handle: ClusterHandle, here: Layout, provider: EngineProvider
+) -> None:
+    with pytest.raises(UsageError, match="no node"):
+        provider.kill_node(NAME, "cpu-9")
+    provider.kill_node(NAME, "cpu-2")
+    assert cgroups.pids(here.cgroup("cpu-2")) == set()
+    eventually(lambda: "stopped posting node status" in provider.status(NAME).nodes["cpu-2"], 60)
+    assert provider.status(NAME).phase is Phase.DEGRADED
+    provider.start_node(NAME, "cpu-2")
+    eventually(lambda: provider.status(NAME).phase is Phase.READY, 60)
+    prober = ["-l", "app=lab-prober", "--field-selector=spec.nodeName=cpu-2"]
+    kubectl = Kubectl(handle, "lab-system")
+    eventually(lambda: kubectl.get("pods", *prober)["items"][0]["status"]["containerStatuses"][0]["ready"], 60)
+
+
 def test_reset_goes_back_to_the_first_state(handle: ClusterHandle, provider: EngineProvider) -> None:
     kubectl = Kubectl(handle)
     kubectl("create", "namespace", "scratch")

@@ -102,7 +102,29 @@ def bake_images(key: str, archives: Mapping[Path, Sequence[str]], binaries: Mapp
         partial.mkdir(mode=0o700)
         _import(partial, archives, binaries)
         partial.rename(target)
+        for other in target.parent.iterdir():
+            if other != target and not _is_mounted(other):
+                shutil.rmtree(other, ignore_errors=True)
     return target
+
+
+def _is_mounted(folder: Path) -> bool:
+    """Say whether a node of any cluster, whichever state folder it has, still uses these images."""
+    seen = set()
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            namespace = (process / "ns/mnt").stat().st_ino
+            if namespace not in seen:
+                seen.add(namespace)
+                if any(line.split()[3].endswith(f"/images/{folder.name}") for line in _lines(process / "mountinfo")):
+                    return True
+    return False
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
 
 
 def _import(folder: Path, archives: Mapping[Path, Sequence[str]], binaries: Mapping[str, Path]) -> None:

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +35,8 @@ from labs.providers.engine.record import Record, load_record
 from labs.providers.engine.settling import settle
 from labs.providers.engine.state import reload_plan, start_supervisor
 
-START_SECONDS = 60
-FIRST_SECONDS = 180
+START_SECONDS = 120
+FIRST_SECONDS = 300
 ADDON_NAMESPACES = ["kube-system", "lab-system"]
 
 
@@ -99,7 +100,18 @@ class Bringup:
             pki.write_pki(layout.pki, record.addresses, nodes)
         began = time.time()
         self._launch(record, join=False)
-        api = ApiClient(record.addresses.server, layout.pki)
+        with closing(ApiClient(record.addresses.server, layout.pki)) as api:
+            self._furnish(record, api, began)
+        record = dataclasses.replace(record, ready=True)
+        with step(self.emit, "bake", "Keeping the first state for later starts"):
+            record.save(layout)
+            bake.save_cluster(layout, record)
+        self.start(record)
+        return record
+
+    def _furnish(self, record: Record, api: ApiClient, began: float) -> None:
+        """Install nodes and add-ons, wait until all of them serve, and stop in that state."""
+        layout = self.layout
         with step(self.emit, "addons", "Installing the add-ons"):
             nodes_first = [addons.node_manifest(node) for node in self.nodes(record)]
             addons.apply_all(api, nodes_first + addons.manifests(record, self.supplies.images))
@@ -108,14 +120,9 @@ class Bringup:
         with step(self.emit, "settle", "Waiting for every add-on", f"≤ {FIRST_SECONDS} s"):
             look = lambda: unready_pods(api, ADDON_NAMESPACES)  # noqa: E731 - it reads as what it waits for
             wait_until(layout, "the add-ons", FIRST_SECONDS, look)
-        with step(self.emit, "bake", "Keeping the first state for later starts"):
+        with step(self.emit, "stop", "Stopping everything in its first state"):
             settle(layout, api)
             cleanup.stop(layout)
-            record = dataclasses.replace(record, ready=True)
-            record.save(layout)
-            bake.save_cluster(layout, record)
-        self.start(record)
-        return record
 
     def start(self, record: Record) -> None:
         """Start a cluster whose etcd is in place and whose nodes are not: warm start, reset, and after a power cut."""
@@ -191,14 +198,13 @@ class Bringup:
 
     def _wait_usable(self, record: Record, began: float) -> None:
         """Wait until every node is Ready and every node gets answers from the cluster's DNS."""
-        layout, addresses = self.layout, record.addresses
+        layout, addresses, up_to = self.layout, record.addresses, f"≤ {START_SECONDS} s"
         names = [node.name for node in self.profile.nodes]
-        api = ApiClient(addresses.server, layout.pki)
-        with step(self.emit, "ready", f"Waiting ≤ {START_SECONDS} s for {len(names)} nodes to be Ready"):
-            wait_until(layout, "the nodes", START_SECONDS, lambda: unready_nodes(api, names, began))
-        with step(self.emit, "api", f"Waiting ≤ {START_SECONDS} s for the API server to be ready"):
-            wait_until(layout, "the API server", START_SECONDS, lambda: "" if api.is_ready() else "not ready yet")
-        with step(self.emit, "dns", f"Waiting ≤ {START_SECONDS} s for CoreDNS to serve"):
+        with closing(ApiClient(addresses.server, layout.pki)) as api:
+            with step(self.emit, "ready", f"Waiting {up_to} for {len(names)} nodes to be Ready"):
+                wait_until(layout, "the nodes", START_SECONDS, lambda: unready_nodes(api, names, began))
+            with step(self.emit, "api", f"Waiting {up_to} for the API server to be ready"):
+                wait_until(layout, "the API server", START_SECONDS, lambda: "" if api.is_ready() else "not ready yet")
+        with step(self.emit, "dns", f"Waiting {up_to} for CoreDNS to serve"):
             dns, expected = addresses.dns, addresses.api_service
             wait_until(layout, "CoreDNS", START_SECONDS, lambda: unserved_dns(layout, names, dns, expected))
-        api.close()

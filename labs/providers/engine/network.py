@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from labs.errors import EngineError, TakenError
 from labs.providers.engine.addresses import Addresses, Network, candidates
@@ -80,8 +80,17 @@ def claim(layout: Layout, preferred: list[int]) -> int:
 
 
 def make_bridge(layout: Layout, addresses: Addresses) -> None:
-    """Make the cluster's bridge with the host's address on it."""
+    """Make the cluster's bridge with the host's address on it.
+
+    Raises:
+        TakenError: There is a bridge of that name, and it is not this cluster's.
+    """
     bridge = addresses.bridge
+    if (Path("/sys/class/net") / bridge).exists():
+        raise TakenError(
+            f"the network {addresses.nodes} of cluster {layout.name} now belongs to another lab",
+            hint="`labs down` that one, or `labs down` this one and `labs up` again",
+        )
     batch = [
         f"link add {bridge} type bridge",
         f"link set {bridge} alias {ALIAS}{layout.root}",
@@ -102,9 +111,9 @@ def connect_node(layout: Layout, addresses: Addresses, node: str, number: int) -
     run_tool(["ip", "-batch", "-"], stdin="\n".join(batch))
 
 
-def disconnect_node(addresses: Addresses, number: int) -> None:
-    """Take a node's link away; no error when there is none."""
-    delete_link(addresses.veth(number))
+def set_link(name: str, state: Literal["up", "down"]) -> None:
+    """Pull a node's cable, or put it back."""
+    run_tool(["ip", "link", "set", name, state])
 
 
 def disconnect_all(layout: Layout) -> None:

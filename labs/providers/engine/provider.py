@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from grader.capabilities import Capabilities
 from labs import paths
@@ -24,7 +24,7 @@ from labs.providers.base import (
     Finding,
     Phase,
 )
-from labs.providers.engine import bake, cleanup, doctor, supplies
+from labs.providers.engine import bake, cleanup, doctor, nodeops, supplies
 from labs.providers.engine.api import ApiClient
 from labs.providers.engine.bringup import Bringup
 from labs.providers.engine.layout import Layout
@@ -36,7 +36,6 @@ from labs.providers.engine.record import Record, load_record
 from labs.providers.engine.state import components, supervisor_pid
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,14}[a-z0-9])?")
-LEAST_FREE_BYTES = 2 * 1024**3
 
 
 class EngineProvider:
@@ -160,6 +159,26 @@ class EngineProvider:
         with files_told(), cluster_lock(layout, emit):
             supplies.refresh(layout, record, load_profile(record.profile), emit)
 
+    def kill_node(self, name: str, node: str) -> None:
+        """Switch a node off as a power cut does; the cluster notices within about 16 s.
+
+        Raises:
+            UsageError: There is no such node.
+        """
+        layout = Layout.of(_valid(name))
+        with files_told(), cluster_lock(layout, silent):
+            nodeops.kill_node(layout, self._record(layout), node)
+
+    def start_node(self, name: str, node: str) -> None:
+        """Switch a node on again.
+
+        Raises:
+            UsageError: There is no such node.
+        """
+        layout = Layout.of(_valid(name))
+        with files_told(), cluster_lock(layout, silent):
+            nodeops.start_node(layout, self._record(layout), node)
+
     def _record(self, layout: Layout) -> Record:
         record = load_record(layout)
         if record is None or not record.ready:
@@ -231,8 +250,9 @@ def _nodes_are_there(bringup: Bringup, record: Record) -> bool:
 def _node_states(layout: Layout, record: Record) -> tuple[dict[str, str], str]:
     states: dict[str, str] = {}
     try:
-        client = ApiClient(record.addresses.server, layout.pki)
-        for node in client.items("api/v1/nodes"):
+        with closing(ApiClient(record.addresses.server, layout.pki)) as client:
+            found = client.items("api/v1/nodes")
+        for node in found:
             ready = [c for c in node["status"].get("conditions", []) if c["type"] == "Ready"]
             word = "Ready" if ready and ready[0]["status"] == "True" else ready[0]["message"] if ready else "unknown"
             states[node["metadata"]["name"]] = word
