@@ -6,6 +6,7 @@ use. Exit codes: 0 pass, 1 a check failed, 2 usage or bad data, 3 the cluster co
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import sys
@@ -118,7 +119,8 @@ def guarded(body: Callable[[], int | None], session: Session) -> int:
 
 def interrupted(session: Session) -> int:
     """Say that Ctrl-C was heard."""
-    session.err.write("\ninterrupted; what was begun can be repeated or taken away with `labs down`")
+    with contextlib.suppress(OSError):  # a terminal that was closed interrupts too, and reads nothing
+        session.err.write("\ninterrupted; what was begun can be repeated or taken away with `labs down`")
     return INTERRUPTED
 
 

@@ -7,6 +7,7 @@ stdout.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -60,13 +61,13 @@ class Lines:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=1)
-        with self._lock:
+        with self._lock, self._unheard():
             self._erase()
             self._running.clear()
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
-        with self._lock:
+        with self._lock, self._unheard():
             self._erase()
             match event:
                 case Step():
@@ -76,6 +77,11 @@ class Lines:
                 case Notice():
                     self._notice(event)
             self._draw()
+
+    @staticmethod
+    def _unheard() -> contextlib.suppress:
+        """Go on with the work when the terminal was closed: cleaning up matters more than being read."""
+        return contextlib.suppress(OSError)
 
     def _step(self, step: Step) -> None:
         if step.state is State.RUNNING:
@@ -128,7 +134,7 @@ class Lines:
 
     def _spin(self) -> None:
         while not self._stop.wait(0.1):
-            with self._lock:
+            with self._lock, self._unheard():
                 self._frame += 1
                 self._erase()
                 self._draw()

@@ -1,4 +1,4 @@
-"""`labs demo` as a newcomer runs it: each scenario fails untouched, fails with a wrong fix, passes with the solution."""
+"""`labs demo` as a newcomer runs it: a scenario fails untouched, fails with a wrong fix, passes with its solution."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import time
@@ -134,6 +135,17 @@ def test_a_terminal_sees_a_moving_line_that_leaves_nothing_behind() -> None:
     assert "██████████░░░░░░░░░░ 30 s of about 1 min 00 s" in text
     assert text.splitlines()[-1].split("\x1b[2K")[-1].startswith("✓ Building kubelet")
     assert text.endswith("60.0 s\n")
+
+
+class Gone(Tty):
+    def write(self, text: str) -> int:
+        raise OSError(errno.EIO, f"the terminal was closed: {text}")
+
+
+def test_a_closed_terminal_does_not_stop_the_work() -> None:
+    with Lines(Terminal(Gone(), live=True)) as emit:
+        emit(Step("a", "Removing the task", State.RUNNING))
+        emit(Step("a", "Removing the task", State.DONE))
 
 
 def test_events_as_json_are_one_object_a_line() -> None:
