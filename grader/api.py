@@ -62,6 +62,14 @@ class Reply:
         return clean(str(self.body.get("message") or f"HTTP {self.status}"))
 
 
+class _BusyError(Unanswered):
+    """The server has answered 429."""
+
+    def __init__(self, message: str, reply: Reply) -> None:
+        super().__init__(message)
+        self.reply = reply
+
+
 class Api:
     """One API server. Safe to use from several threads.
 
@@ -100,25 +108,55 @@ class Api:
         return datetime.now(UTC) + self._skew
 
     def request(
-        self, method: str, path: str, *, query: dict[str, str] | None = None, body: Json | None = None, accept: str = ""
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str] | None = None,
+        body: Json | None = None,
+        accept: str = "",
+        busy_is_an_answer: bool = False,
     ) -> Reply:
         """Send a request; one quick retry where the server did not answer it.
+
+        Args:
+            method: HTTP method; the body of a PATCH is a merge patch.
+            path: Path below the server.
+            query: Query parameters.
+            body: JSON body.
+            accept: Wanted media type; default: JSON.
+            busy_is_an_answer: Whether 429 is one (an eviction that a disruption budget forbids) and no sign of load.
 
         Raises:
             Unanswered: No connection, a time-out, 429 or 5xx, twice.
         """
         try:
-            return self._once(method, path, query, body=body, accept=accept)
+            return _reply(*self._raw(method, path, query, body=body, accept=accept))
+        except _BusyError as error:
+            if busy_is_an_answer:
+                return error.reply
+        except Unanswered:
+            pass
+        time.sleep(RETRY_SECONDS)
+        return _reply(*self._raw(method, path, query, body=body, accept=accept))
+
+    def text(self, path: str, *, query: dict[str, str] | None = None) -> tuple[int, str]:
+        """Return status and text of what is no JSON, such as a log; raises as `request` does."""
+        try:
+            status, payload = self._raw("GET", path, query, body=None, accept="text/plain,*/*")
         except Unanswered:
             time.sleep(RETRY_SECONDS)
-            return self._once(method, path, query, body=body, accept=accept)
+            status, payload = self._raw("GET", path, query, body=None, accept="text/plain,*/*")
+        return status, payload.decode(errors="replace")
 
-    def _once(self, method: str, path: str, query: dict[str, str] | None, *, body: Json | None, accept: str) -> Reply:
+    def _raw(
+        self, method: str, path: str, query: dict[str, str] | None, *, body: Json | None, accept: str
+    ) -> tuple[int, bytes]:
         url = f"{self.server}{path}{f'?{urlencode(query)}' if query else ''}"
         headers = {"Accept": accept or "application/json", "User-Agent": "labs-grader", **self.headers()}
         data = None
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = "application/json" if method != "PATCH" else "application/merge-patch+json"
             data = json.dumps(body).encode()
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
         pool = self._client.rest_client.pool_manager
@@ -128,7 +166,11 @@ class Api:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Unanswered(_lost(self.server, error), hint="look at the cluster with `labs status`") from error
         self._note_time(raw.headers.get("Date"))
-        return _reply(status, payload, f"{method} {path}")
+        if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            reply = _reply(status, payload)
+            words = f"the API server answered {status} to {method} {path}: {reply.message}"
+            raise _BusyError(words, reply) if status == HTTPStatus.TOO_MANY_REQUESTS else Unanswered(words)
+        return status, payload
 
     def _note_time(self, date: str | None) -> None:
         try:
@@ -143,15 +185,12 @@ class Api:
         self._client.close()  # type: ignore[no-untyped-call]  # as above
 
 
-def _reply(status: int, payload: bytes, what: str) -> Reply:
+def _reply(status: int, payload: bytes) -> Reply:
     try:
         parsed: Any = json.loads(payload) if payload.strip() else {}
     except ValueError:
         parsed = {"message": payload[:300].decode(errors="replace")}
-    reply = Reply(status, parsed if isinstance(parsed, dict) else {"items": parsed})
-    if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise Unanswered(f"the API server answered {status} to {what}: {reply.message}")
-    return reply
+    return Reply(status, parsed if isinstance(parsed, dict) else {"items": parsed})
 
 
 def _lost(server: str, error: Exception) -> str:

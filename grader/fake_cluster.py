@@ -9,14 +9,47 @@ import copy
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
 
-from grader.cluster import HttpAnswer, HttpRequest
+from grader.cluster import (
+    Acted,
+    ExecAnswer,
+    ExecRequest,
+    HttpAnswer,
+    HttpRequest,
+    ImageFacts,
+    LoadAnswer,
+    LoadRequest,
+    LogRequest,
+    Repository,
+)
 from grader.errors import Refused, Unanswered
-from grader.model import Access, Json, Objects
+from grader.model import Access, Action, Json, Objects
 
 Web = Callable[[HttpRequest], HttpAnswer]
+
+
+@dataclass(slots=True)
+class Inside:
+    """What a fake cluster answers beyond lists, requests and access reviews; each may be exchanged between two looks.
+
+    Attributes:
+        logs: Pod, or `pod/container`, → its log; pods that are not there have none.
+        run: Answers a command.
+        admit: Returns the words of a refusal, or nothing.
+        load: Answers a load.
+        images: Reference → facts.
+        repositories: Workspace folder → repository, or the words of a refusal.
+    """
+
+    logs: Mapping[str, str] = field(default_factory=dict)
+    run: Callable[[ExecRequest], ExecAnswer] = lambda _: ExecAnswer(0)
+    admit: Callable[[Json], str] = lambda _: ""
+    load: Callable[[LoadRequest], LoadAnswer] = lambda request: LoadAnswer(int(request.rate * request.seconds))
+    images: Mapping[str, ImageFacts] = field(default_factory=dict)
+    repositories: Mapping[str, Repository | str] = field(default_factory=dict)
 
 
 class FakeCluster:
@@ -27,13 +60,15 @@ class FakeCluster:
         http: URL → answer, or a function; a URL that is not there does not resolve.
         access: Says whether a question is allowed; default: nothing is.
         rendered: Workspace folder → rendered objects, or the words of a refusal.
+        inside: What it answers beyond that.
         now: The API server's time; default: this machine's.
 
     Attributes:
         objects: The objects, to be changed at will.
-        failing: Reasons not to answer, by `read`, `read KIND`, `allowed`, `http` or `render`; each question then
-            raises `Unanswered`.
-        asked: Counts every question: `read KIND NAMESPACE SELECTOR`, `allowed`, `http URL`, `render FOLDER`.
+        inside: As given.
+        failing: Reasons not to answer, by the question's first word (`read`, `allowed`, `http`, `load`, `logs`, `run`,
+            `admit`, `image`, `act`, `repository`, `render`) or by `read KIND`; each then raises `Unanswered`.
+        asked: Counts every question: `read KIND NAMESPACE SELECTOR`, `allowed`, `http URL`, `render FOLDER`, ….
         closed: Whether `close` was called.
     """
 
@@ -44,11 +79,13 @@ class FakeCluster:
         http: Mapping[str, HttpAnswer] | Web | None = None,
         access: Callable[[Access], bool] = lambda _: False,
         rendered: Mapping[str, list[Json] | str] | None = None,
+        inside: Inside | None = None,
         now: datetime | None = None,
     ) -> None:
         self.objects: list[Json] = [copy.deepcopy(obj) for obj in objects]
         self.failing: dict[str, str] = {}
         self.asked: Counter[str] = Counter()
+        self.inside = inside or Inside()
         self.closed = False
         self.time = now
         self._http = http or {}
@@ -73,6 +110,66 @@ class FakeCluster:
             return [self._http(request) for _ in range(request.count)]
         nobody = HttpAnswer(0, error="dns", message="Name or service not known")
         return [self._http.get(request.url, nobody)] * request.count
+
+    def load(self, request: LoadRequest) -> LoadAnswer:
+        """Return what becomes of the load."""
+        self._count(f"load {request.url}", "load")
+        return self.inside.load(request)
+
+    def logs(self, request: LogRequest) -> str | None:
+        """Return the end of the log."""
+        self._count(f"logs {request.pod}", "logs")
+        known = self.inside.logs
+        text = known.get(f"{request.pod}/{request.container}", known.get(request.pod))
+        return None if text is None else "\n".join(text.splitlines()[-request.tail :])
+
+    def run(self, request: ExecRequest) -> ExecAnswer:
+        """Return how the command ends."""
+        self._count(f"run {request.pod}", "run")
+        return self.inside.run(request)
+
+    def admit(self, manifest: Json) -> tuple[bool, str]:
+        """Return whether the object is admitted."""
+        self._count(f"admit {manifest['kind']}", "admit")
+        words = self.inside.admit(manifest)
+        return not words, words
+
+    def image(self, reference: str) -> ImageFacts | None:
+        """Return what is known of an image."""
+        self._count(f"image {reference}", "image")
+        return self.inside.images.get(reference)
+
+    def act(self, action: Action, namespace: str) -> Acted:
+        """Do it to the objects: the deleted are gone, the scaled have other replicas, a drained node is cordoned."""
+        of = action.of if action.of.namespace else action.of.model_copy(update={"namespace": namespace})
+        self._count(f"act {action.kind} {of.kind}", "act")
+        found = [obj for obj in self.objects if _asked_for(obj, of)]
+        if not found:
+            raise Refused(" ".join(f"there is no {of.kind} {of.name or of.selector} to {action.kind}".split()))
+        if action.kind == "delete":
+            self.objects = [obj for obj in self.objects if obj not in found]
+            return Acted(f"deleting {of.kind}")
+        field_, value = {"scale": ("replicas", action.replicas), "drain": ("unschedulable", True)}.get(
+            action.kind, ("restarted", True)
+        )
+        before = [obj.get("spec", {}).get(field_) for obj in found]
+        for obj in found:
+            obj.setdefault("spec", {})[field_] = value
+
+        def undo() -> None:
+            for obj, was in zip(found, before, strict=True):
+                obj["spec"][field_] = was
+
+        words = {"scale": f"scaling {of.kind}", "drain": "draining Node", "restart": f"restarting {of.kind}"}
+        return Acted(words[action.kind], undo)
+
+    def repository(self, folder: str, file: str, lacks: str) -> Repository:
+        """Return the repository, or refuse; it must have been given with the file and finds that are asked for."""
+        self._count(f"repository {folder} {file} {'searched' if lacks else ''}".strip(), "repository")
+        found = self.inside.repositories.get(folder, f"there is no Git repository in `{folder}`")
+        if isinstance(found, str):
+            raise Refused(found)
+        return found
 
     def render(self, folder: str) -> list[Json]:
         """Return the rendered objects, or refuse."""

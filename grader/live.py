@@ -2,9 +2,8 @@
 
 The only part of the grader that needs the Kubernetes client.
 
-Made by `labs.attempts` for one grading or one session. Reading and asking only: nothing is changed but the client pods
-that requests
-from inside need, and those are removed again by `close`.
+Made by `labs.attempts` for one grading or one session. Reading and asking only: nothing is changed but by `act`, which
+a `triggered` check asks for, and by the client pods that requests from inside need; `close` removes those again.
 """
 
 from __future__ import annotations
@@ -15,14 +14,28 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
 
+from grader import acts, git, registry
 from grader.api import Api, Reply, discovery
-from grader.cluster import HttpAnswer, HttpRequest
+from grader.cluster import (
+    Acted,
+    ExecAnswer,
+    ExecRequest,
+    HttpAnswer,
+    HttpRequest,
+    ImageFacts,
+    LoadAnswer,
+    LoadRequest,
+    LogRequest,
+    Repository,
+)
 from grader.errors import ExpressionError, Unanswered
 from grader.kustomize import render
-from grader.model import Access, Json, Objects
+from grader.model import Access, Action, Json, Objects
+from grader.pod_exec import exec_in_pod
 from grader.prober import Prober
 
 PAGE = 500
+MOST_LOG = 1024 * 1024
 MOST_OBJECTS = 20_000
 
 
@@ -33,18 +46,25 @@ class LiveCluster:
         kubeconfig: File whose current context is used.
         workspace: The learner's folder, for `render`.
         kubectl: Program for `render`, or what finds it when it is needed; default: the one on PATH.
+        registry: `host:port` under which this machine reaches the lab's registry; empty where it does not.
 
     Raises:
         Unanswered: The kubeconfig cannot be used.
     """
 
     def __init__(
-        self, kubeconfig: Path, *, workspace: Path | None = None, kubectl: Path | Callable[[], Path] | None = None
+        self,
+        kubeconfig: Path,
+        *,
+        workspace: Path | None = None,
+        kubectl: Path | Callable[[], Path] | None = None,
+        registry: str = "",
     ) -> None:
         self._api = Api(kubeconfig)
         self._prober = Prober(self._api)
         self._workspace = workspace
         self._kubectl = kubectl
+        self._registry = registry
 
     def read(self, what: Objects) -> list[Json]:
         """Return the raw objects, each with its `kind` and `apiVersion`; none when the kind is not served."""
@@ -62,10 +82,14 @@ class LiveCluster:
 
     def _pages(self, path: str, query: dict[str, str], what: Objects) -> list[Json]:
         items: list[Json] = []
+        first = query
         while len(items) < MOST_OBJECTS:
             reply = self._api.request("GET", path, query=query)
             if reply.status == HTTPStatus.NOT_FOUND:
                 return []
+            if reply.status == HTTPStatus.GONE and first and query is not first:
+                items, query, first = [], first, {}  # the pages are too old to go on: once more from the beginning
+                continue
             if reply.status == HTTPStatus.BAD_REQUEST:
                 raise ExpressionError(f"cannot list {what.kind}: {reply.message}", hint="look at the check's selector")
             _granted(reply, f"list {what.kind}")
@@ -99,6 +123,60 @@ class LiveCluster:
         """Send the request from inside the cluster."""
         return self._prober.send(request)
 
+    def load(self, request: LoadRequest) -> LoadAnswer:
+        """Send requests at a steady rate from inside the cluster."""
+        return self._prober.load(request)
+
+    def logs(self, request: LogRequest) -> str | None:
+        """Return the end of a log; None for a container that has none."""
+        query = {"container": request.container, "tailLines": str(request.tail), "limitBytes": str(MOST_LOG)}
+        query |= {"previous": "true"} if request.previous else {}
+        query |= {"sinceSeconds": str(request.since)} if request.since else {}
+        status, text = self._api.text(f"{_pod(request.namespace, request.pod)}/log", query=query)
+        # 400: the container waits to start, or has no previous run.
+        if status in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}:
+            return None
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise Unanswered(f"the API server refuses to read the log of {request.pod}: {text[:200]}")
+        return text
+
+    def run(self, request: ExecRequest) -> ExecAnswer:
+        """Run a command in a container."""
+        path = _pod(request.namespace, request.pod)
+        return exec_in_pod(self._api, path, request.container, list(request.command), request.timeout)
+
+    def admit(self, manifest: Json) -> tuple[bool, str]:
+        """Ask for a create that is not stored."""
+        version, kind = str(manifest["apiVersion"]), str(manifest["kind"])
+        resource = discovery(self._api).find(self._api, kind, version)
+        if resource is None:
+            return False, f"the cluster does not serve {version} {kind}"
+        namespace = quote(str(manifest["metadata"].get("namespace") or "default"), safe="")
+        query = {"dryRun": "All", "fieldValidation": "Strict"}
+        reply = self._api.request("POST", resource.path(namespace), query=query, body=manifest)
+        if reply.status == HTTPStatus.FORBIDDEN and "cannot create resource" in reply.message:
+            raise Unanswered(f"the grader may not try this: {reply.message}")
+        # A name that is taken is told by the storage, after everything that admits or refuses has agreed.
+        return reply.ok or reply.status == HTTPStatus.CONFLICT, "" if reply.ok else reply.message
+
+    def image(self, reference: str) -> ImageFacts | None:
+        """Ask the lab's registry."""
+        if not self._registry or not reference.startswith("registry.lab/"):
+            raise Unanswered(f"no registry can be asked about {reference} from here")
+        return registry.read(self._registry, reference)
+
+    def act(self, action: Action, namespace: str) -> Acted:
+        """Do something to the cluster."""
+        of = action.of if action.of.namespace or action.kind == "drain" else None
+        of = of or action.of.model_copy(update={"namespace": namespace})
+        return acts.act(self._api, action, self.read(of), lambda: self.read(Objects(kind="Pod")))
+
+    def repository(self, folder: str, file: str, lacks: str) -> Repository:
+        """Read a Git repository of the workspace."""
+        if self._workspace is None:
+            raise Unanswered("this task has no workspace to read from")
+        return git.read(self._workspace, folder, file=file, lacks=lacks)
+
     def render(self, folder: str) -> list[Json]:
         """Render a kustomization of the workspace; raises `Refused` with kustomize's words."""
         if self._workspace is None:
@@ -115,6 +193,10 @@ class LiveCluster:
             self._prober.close()
         finally:
             self._api.close()
+
+
+def _pod(namespace: str, name: str) -> str:
+    return f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(name, safe='')}"
 
 
 def _granted(reply: Reply, what: str) -> None:

@@ -16,11 +16,12 @@ from grader import guards as guarding
 from grader import settle as settling
 from grader.checks import OPERATIONS
 from grader.checks.sustained import Clock, Held, hold, not_worth_it
+from grader.checks.triggered import Trigger
 from grader.cluster import Cluster
 from grader.errors import ExpressionError, GraderError, Unanswered
 from grader.finding import Finding, Scene
 from grader.guards import Baseline
-from grader.model import Check, Guard, Outcome, Sustained
+from grader.model import TIMED_KINDS, Check, Guard, Outcome, Sustained, Triggered
 from grader.settle import BUDGET, Pace, Watch
 from grader.snapshot import Question, Snapshot
 from grader.text import clean
@@ -77,7 +78,7 @@ class Grading:
     @property
     def plain(self) -> list[Track]:
         """The checks that a look judges."""
-        return [track for track in self.tracks if track.check.sustained is None]
+        return [track for track in self.tracks if track.check.kind not in TIMED_KINDS]
 
     # --- one look ----------------------------------------------------------------------------------------------------
 
@@ -190,14 +191,15 @@ class Grading:
             self._skip()
             return snapshot, notes
         moves = settling.motion(snapshot, self.namespaces, self.cluster.now(), self._pace)
-        if not self.sustain():
-            return snapshot, notes
+        passed_time = self.sustain()
         if moves and self._broke() and self.settle > 0:
             # What broke while a rollout was not over yet may be the rollout's doing: held once more when it is.
             snapshot, more = self.until_certain(calm=True)
             self.sustain()
             notes = [*notes, *more, f"held a second time, after {moves.removeprefix('the ')} was waited for"]
-        return Snapshot(self.cluster), notes  # guards hold to the end, not only until the holding began
+        passed_time |= self.trigger()
+        # Guards hold to the end, not only until the holding began.
+        return Snapshot(self.cluster) if passed_time else snapshot, notes
 
     def _broke(self) -> bool:
         return any(
@@ -207,8 +209,8 @@ class Grading:
 
     def _skip(self) -> None:
         for track in self.tracks:
-            if track.check.sustained is not None:
-                track.add(Finding(Outcome.UNKNOWN, "not held, because another failure is certain"), 0.0, 0)
+            if track.check.kind in TIMED_KINDS:
+                track.add(Finding(Outcome.UNKNOWN, "not tried, because another failure is certain"), 0.0, 0)
 
     def sustain(self) -> bool:
         """Hold what must be sustained, all at once; return whether time has passed."""
@@ -231,14 +233,55 @@ class Grading:
             mistake = f"there is no check `{wanted.check}` that could be sustained"
             return Held(Finding(Outcome.UNKNOWN, mistake), 1), 0.0
         if not other.finding.passed:
-            return not_worth_it(wanted, other.finding), 0.0
+            return not_worth_it(wanted.check, other.finding, f"`{wanted.check}` holds for {wanted.seconds:g} s"), 0.0
         held = hold(wanted, lambda: self._judge(other.check, Snapshot(self.cluster))[0], self.clock)
         return held, self.clock.monotonic() - begin
+
+    # --- triggering --------------------------------------------------------------------------------------------------
+
+    def trigger(self) -> bool:
+        """Pull the triggers one after the other; return whether anything was done."""
+        known = {track.check.id: track for track in self.plain}
+        done = False
+        for track in self.tracks:
+            wanted = track.check.triggered
+            if wanted is None:
+                continue
+            begin = self.clock.monotonic()
+            held = self._pull(wanted, known.get(wanted.then))
+            track.add(held.finding, self.clock.monotonic() - begin, held.looks)
+            done = True
+        return done
+
+    def _pull(self, wanted: Triggered, other: Track | None) -> Held:
+        if other is None:
+            return Held(Finding(Outcome.UNKNOWN, f"there is no check `{wanted.then}` that could be looked at"), 1)
+        if not other.finding.passed:
+            return not_worth_it(wanted.then, other.finding, f"`{wanted.then}` passes within {wanted.within:g} s")
+        self.say(f"doing {wanted.do.kind if wanted.do else 'load'}, then looking for at most {wanted.within:g} s")
+        trigger = Trigger(
+            wanted=wanted,
+            scene=Scene(Snapshot(self.cluster), self.cluster, self.namespaces),
+            look=lambda: self._judge(other.check, Snapshot(self.cluster))[0],
+            moves=self._moves,
+            clock=self.clock,
+            pool=self.pool,
+        )
+        try:
+            return trigger.pull()
+        except GraderError as error:
+            return Held(Finding(Outcome.UNKNOWN, _with_hint(error)), 1)
+
+    def _moves(self) -> bool:
+        snapshot = Snapshot(self.cluster)
+        for reading in snapshot.fetch(settling.questions(self.namespaces), self.pool):
+            reading.result()
+        return bool(settling.motion(snapshot, self.namespaces, self.cluster.now(), self._pace))
 
 
 def questions_of(check: Check, namespaces: tuple[str, ...]) -> tuple[Question, ...]:
     """Return the lists that a check reads; none for one that is wrong, which says so itself when it is judged."""
-    if check.sustained is not None:
+    if check.kind in TIMED_KINDS:
         return ()
     try:
         return tuple(OPERATIONS[check.kind].reads(check, namespaces))

@@ -1,23 +1,72 @@
 """What a check is and what its verdict looks like. Scenarios are written in these types; reports are made of them.
 
 Used by `labs.course` (a scenario embeds checks and guards), `grader.runner` and everything that shows a report. No I/O
-here.
+here. The single kinds are in `grader.kinds`, their parts in `grader.spec`.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-Json = dict[str, Any]
+from grader.kinds import (
+    Access,
+    Action,
+    Condition,
+    DryRun,
+    EventCheck,
+    Exec,
+    Git,
+    Helm,
+    Http,
+    Image,
+    Infer,
+    Kustomize,
+    LogCheck,
+    Match,
+    Metric,
+    Sustained,
+    Triggered,
+)
+from grader.spec import From, Json, Objects, Rendered, Spec, Target
 
-
-class Spec(BaseModel):
-    """Base of all data written by scenario authors: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+__all__ = [
+    "CHECK_KINDS",
+    "TIMED_KINDS",
+    "Access",
+    "Action",
+    "Check",
+    "Condition",
+    "DryRun",
+    "EventCheck",
+    "Exec",
+    "Exists",
+    "From",
+    "Git",
+    "Guard",
+    "GuardVerdict",
+    "Helm",
+    "Http",
+    "Image",
+    "Infer",
+    "Json",
+    "Kustomize",
+    "LogCheck",
+    "Match",
+    "Metric",
+    "Objects",
+    "Outcome",
+    "Rendered",
+    "Report",
+    "Spec",
+    "Sustained",
+    "Target",
+    "Triggered",
+    "Unchanged",
+    "Verdict",
+]
 
 
 class Outcome(StrEnum):
@@ -32,156 +81,12 @@ class Outcome(StrEnum):
 # --- what an author writes -------------------------------------------------------------------------------------------
 
 
-class Objects(Spec):
-    """A list of objects to read: all of a kind, or those that a selector or a name picks.
-
-    Attributes:
-        kind: Kind as `kubectl explain` spells it (`Pod`, `EndpointSlice`).
-        api_version: Needed only where two groups serve the kind; default: the preferred group.
-        namespace: Namespace, or none for cluster-scoped kinds and for all namespaces.
-        name: A single object; the observed list then has at most one element.
-        selector: Label selector in kubectl's syntax.
-    """
-
-    kind: str
-    api_version: str = Field(default="", alias="apiVersion")
-    namespace: str | None = None
-    name: str = ""
-    selector: str = ""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class Rendered(Spec):
-    """Objects that `kubectl kustomize` renders from a folder of the learner's workspace, not of the cluster.
-
-    Attributes:
-        kustomize: Folder relative to the workspace.
-    """
-
-    kustomize: str
-
-
-class Match(Spec):
-    """A partial object: every field given must be there with that value; lists of named things match by `name`.
-
-    Attributes:
-        object: Partial object; `kind`, `metadata.name` (and `metadata.namespace`) say which.
-    """
-
-    object: Json
-
-
-class Condition(Spec):
-    """A status condition of one object, or of every object that a selector picks (at least one).
-
-    Attributes:
-        of: Which objects.
-        type: Condition type, such as `Available`.
-        status: Wanted status.
-        reason: Wanted reason, when it matters.
-    """
-
-    of: Objects
-    type: str
-    status: Literal["True", "False", "Unknown"] = "True"
-    reason: str = ""
-
-
-class From(Spec):
-    """Where a request is sent from: a short-lived pod of the lab's prober in that namespace with those labels.
-
-    Attributes:
-        namespace: Namespace of the client pod.
-        labels: Labels of the client pod (NetworkPolicies see them).
-    """
-
-    namespace: str
-    labels: dict[str, str] = Field(default_factory=dict)
-
-
-class Http(Spec):
-    """A request sent from inside the cluster.
-
-    Attributes:
-        service: Service name; the host is `service.namespace.svc`. Or give `url`.
-        namespace: The Service's namespace; default: the scenario's first.
-        port: Service port number or name.
-        path: Path and query.
-        url: Whole URL instead of service, port and path (an Ingress, an address outside).
-        method: HTTP method.
-        headers: Request headers.
-        body: Body, sent as JSON.
-        expect: Wanted status, or `refused` | `timeout` | `unreachable` (any of refused, timed out, no such host).
-        body_contains: Text that the answer must contain.
-        body_match: Partial JSON that the answer must contain.
-        attempts: Number of requests; all must meet the expectation.
-        client: Where it is sent from; default: the prober in `lab-system`.
-        timeout: Seconds per request.
-    """
-
-    service: str = ""
-    namespace: str = ""
-    port: int | str = 80
-    path: str = "/"
-    url: str = ""
-    method: Literal["GET", "POST", "PUT", "DELETE", "HEAD"] = "GET"
-    headers: dict[str, str] = Field(default_factory=dict)
-    body: Any = None
-    expect: int | Literal["refused", "timeout", "unreachable"] = 200
-    body_contains: str = ""
-    body_match: Json | None = None
-    attempts: int = Field(default=1, ge=1, le=200)
-    client: From | None = None
-    timeout: float = Field(default=3.0, gt=0, le=30)
-
-    @model_validator(mode="after")
-    def _one_target(self) -> Http:
-        if bool(self.service) == bool(self.url):
-            raise ValueError("give either `service` or `url`")
-        return self
-
-
-class Access(Spec):
-    """A SubjectAccessReview.
-
-    Attributes:
-        user: User name, or `system:serviceaccount:NAMESPACE:NAME`, or `serviceaccount: NAMESPACE/NAME` in short.
-        groups: Groups of the user.
-        verb: Verb (`get`, `patch`, …).
-        resource: Plural, with an optional subresource: `pods/log`.
-        group: API group, empty for core.
-        namespace: Namespace, empty for cluster-wide.
-        name: One object, or all.
-        allowed: The wanted answer.
-    """
-
-    user: str = ""
-    serviceaccount: str = ""
-    groups: tuple[str, ...] = ()
-    verb: str
-    resource: str
-    group: str = ""
-    namespace: str = ""
-    name: str = ""
-    allowed: bool = True
-
-
-class Sustained(Spec):
-    """Another check that must hold without a break.
-
-    Attributes:
-        seconds: How long.
-        check: Id of the check in the same scenario.
-        every: Seconds between looks.
-    """
-
-    seconds: float = Field(gt=0, le=300)
-    check: str
-    every: float = Field(default=1.0, gt=0)
-
-
-CHECK_KINDS = ("match", "cel", "condition", "http", "access", "sustained")
+CHECK_KINDS = (
+    *("match", "cel", "condition", "event", "log", "http", "infer", "access", "dry_run", "exec", "metric"),
+    *("helm", "kustomize", "git", "image", "sustained", "triggered"),
+)
+TIMED_KINDS = frozenset({"sustained", "triggered"})
+"""Kinds that take their time and refer to another check: they come after all the others."""
 
 
 class Check(Spec):
@@ -211,9 +116,20 @@ class Check(Spec):
     show: str = ""
     match: Match | None = None
     condition: Condition | None = None
+    event: EventCheck | None = None
+    log: LogCheck | None = None
     http: Http | None = None
+    infer: Infer | None = None
     access: Access | None = None
+    dry_run: DryRun | None = None
+    exec: Exec | None = None
+    metric: Metric | None = None
+    helm: Helm | None = None
+    kustomize: Kustomize | None = None
+    git: Git | None = None
+    image: Image | None = None
     sustained: Sustained | None = None
+    triggered: Triggered | None = None
 
     @property
     def kind(self) -> str:

@@ -1,4 +1,4 @@
-"""Runs a command in a pod and returns what it printed. Used by `grader.prober` only."""
+"""Runs a command in a pod and returns what it printed. Used by `grader.prober` and `grader.live`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from urllib.parse import urlencode
 import websocket
 
 from grader.api import Api
+from grader.cluster import ExecAnswer
 from grader.errors import Unanswered
+from grader.model import Json
 from grader.text import clean
 
 CONNECT_SECONDS = 8.0
+MOST_OUTPUT = 64 * 1024
+
+_EARLY = "the connection ended early"
 
 _OUT, _ERR, _STATUS = 1, 2, 3
 
@@ -29,12 +34,40 @@ def run_in_pod(api: Api, path: str, container: str, command: list[str], seconds:
         command: Program and arguments.
         seconds: Deadline for all of it.
 
-    The client library's own exec neither bounds the connection nor can run twice at once on one client, so the few
-    lines are here.
-
     Raises:
         Unanswered: It could not be run, failed, or did not end within `seconds`.
     """
+    channels = _channels(api, path, container, command, seconds)
+    output = channels[_OUT].decode(errors="replace")
+    if _status(channels).get("status") != "Success" and not output.strip():
+        words = channels[_ERR].decode(errors="replace") or str(_status(channels).get("message") or _EARLY)
+        where = path.rpartition("/")[2]
+        raise Unanswered(f"the command in {where} failed: {clean(words.strip(), 200)}")
+    return output
+
+
+def exec_in_pod(api: Api, path: str, container: str, command: list[str], seconds: float) -> ExecAnswer:
+    """Run a command in a pod and return how it ended; parameters as for `run_in_pod`.
+
+    Raises:
+        Unanswered: The API server could not be reached, or it did not end within `seconds`.
+    """
+    channels = _channels(api, path, container, command, seconds)
+    status = _status(channels)
+    printed = (channels[_OUT] + channels[_ERR])[:MOST_OUTPUT].decode(errors="replace")
+    if status.get("status") == "Success":
+        return ExecAnswer(0, printed)
+    causes = (status.get("details") or {}).get("causes") or []
+    codes = [cause.get("message", "") for cause in causes if cause.get("reason") == "ExitCode"]
+    if codes and codes[0].isdigit():
+        return ExecAnswer(int(codes[0]), printed)
+    if not status:
+        raise Unanswered(f"the command in {path.rpartition('/')[2]}: {_EARLY}")
+    return ExecAnswer(None, printed, str(status.get("message") or "no reason given"))
+
+
+def _channels(api: Api, path: str, container: str, command: list[str], seconds: float) -> dict[int, bytes]:
+    # The client library's own exec neither bounds the connection nor can run twice at once on one client.
     query = [("container", container), ("stdout", "1"), ("stderr", "1"), *(("command", word) for word in command)]
     url = f"{api.server.replace('http', 'ws', 1)}{path}/exec?{urlencode(query)}"
     deadline = time.monotonic() + seconds
@@ -50,16 +83,14 @@ def run_in_pod(api: Api, path: str, container: str, command: list[str], seconds:
             enable_multithread=False,
         )
     except (websocket.WebSocketException, OSError) as error:
-        raise Unanswered(f"the prober in {where} cannot be run: {clean(str(error), 160)}") from error
+        raise Unanswered(f"nothing can be run in {where}: {clean(str(error), 160)}") from error
     try:
-        channels = _collect(connection, deadline)
+        return _collect(connection, deadline)
     except (websocket.WebSocketException, OSError) as error:
-        raise Unanswered(
-            f"the prober in {where} did not answer in {seconds:.0f} s: {clean(str(error), 160)}"
-        ) from error
+        words = clean(str(error), 160)
+        raise Unanswered(f"the command in {where} did not end in {seconds:.0f} s: {words}") from error
     finally:
         connection.close(timeout=0)
-    return _checked(channels, where)
 
 
 def _collect(connection: websocket.WebSocket, deadline: float) -> dict[int, bytes]:
@@ -74,16 +105,12 @@ def _collect(connection: websocket.WebSocket, deadline: float) -> dict[int, byte
     return channels
 
 
-def _checked(channels: dict[int, bytes], where: str) -> str:
-    output = channels[_OUT].decode(errors="replace")
+def _status(channels: dict[int, bytes]) -> Json:
     try:
         status = json.loads(channels[_STATUS] or b"{}")
     except ValueError:
-        status = {}
-    if status.get("status") != "Success" and not output.strip():
-        words = channels[_ERR].decode(errors="replace") or str(status.get("message") or "the connection ended early")
-        raise Unanswered(f"the prober in {where} failed: {clean(words.strip(), 200)}")
-    return output
+        return {}
+    return status if isinstance(status, dict) else {}
 
 
 def _tls(api: Api) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from grader.api import Api
-from grader.cluster import HttpAnswer, HttpRequest
+from grader.cluster import HttpAnswer, HttpRequest, LoadAnswer, LoadRequest
 from grader.errors import Unanswered
 from grader.model import From, Json
 from grader.pod_exec import run_in_pod
@@ -24,7 +24,7 @@ from grader.text import clean
 
 NAMESPACE = "lab-system"
 SELECTOR = "app=lab-prober"
-PROGRAM = ("python3", "-I", "-S", "/usr/local/bin/prober.py", "http")
+PROGRAM = ("python3", "-I", "-S", "/usr/local/bin/prober.py")
 KNOWN_SECONDS = 5.0
 """How long the ready prober pod that was found is taken for granted."""
 
@@ -71,20 +71,26 @@ class Prober:
         Raises:
             Unanswered: There is no pod to send it from, or it could not be run there.
         """
-        pod = self._source(request)
+        question = {**_question(request), "count": request.count}
+        return _answers(self._ask(request.client, "http", question, request.timeout * request.count))
+
+    def load(self, request: LoadRequest) -> LoadAnswer:
+        """Send requests at a steady rate; raises as `send` does."""
+        question = {**_question(request), "rate": request.rate, "seconds": request.seconds}
+        return _load_answer(self._ask(request.client, "load", question, request.seconds + request.timeout))
+
+    def _ask(self, client: From | None, command: str, question: Json, seconds: float) -> str:
+        words = [*PROGRAM, command, json.dumps(question)]
+        pod = self._source(client)  # one that was refused is not asked for again
         try:
-            return self._send(request, pod)
+            return run_in_pod(self._api, _path(pod), pod.container, words, seconds + SPARE_SECONDS)
         except Unanswered:
             self._found = None  # the pod may just have been replaced: once more, with whatever pod there is now
-            return self._send(request, self._source(request))
+            pod = self._source(client)
+            return run_in_pod(self._api, _path(pod), pod.container, words, seconds + SPARE_SECONDS)
 
-    def _source(self, request: HttpRequest) -> _Pod:
-        return self._client(request.client) if request.client else self._system()
-
-    def _send(self, request: HttpRequest, pod: _Pod) -> list[HttpAnswer]:
-        command = [*PROGRAM, json.dumps(_question(request))]
-        seconds = request.timeout * request.count + SPARE_SECONDS
-        return _answers(run_in_pod(self._api, _path(pod), pod.container, command, seconds))
+    def _source(self, client: From | None) -> _Pod:
+        return self._client(client) if client else self._system()
 
     def _system(self) -> _Pod:
         with self._lock:
@@ -220,7 +226,7 @@ def _manifest(pod: _Pod, labels: dict[str, str]) -> Json:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
 
-def _question(request: HttpRequest) -> Json:
+def _question(request: HttpRequest | LoadRequest) -> Json:
     headers = dict(request.headers)
     body = ""
     if request.body is not None:
@@ -233,7 +239,6 @@ def _question(request: HttpRequest) -> Json:
         "headers": headers,
         "body": body,
         "timeout": request.timeout,
-        "count": request.count,
     }
 
 
@@ -244,6 +249,23 @@ def _answers(output: str) -> list[HttpAnswer]:
         return [_answer(result) for result in results]
     except (IndexError, ValueError, TypeError, AttributeError):
         raise Unanswered(f"the prober answered something else than JSON: {clean(output, 160)}") from None
+
+
+def _load_answer(output: str) -> LoadAnswer:
+    try:
+        said = json.loads(output.strip().splitlines()[-1])
+        return LoadAnswer(
+            sent=int(said["sent"]),
+            statuses={int(status): int(count) for status, count in said["statuses"].items()},
+            errors={str(error): int(count) for error, count in said["errors"].items()},
+            p50=float(said["p50"]),
+            p95=float(said["p95"]),
+            p99=float(said["p99"]),
+            behind=float(said["behind"]),
+            sample=str(said["sample"]),
+        )
+    except (IndexError, ValueError, TypeError, KeyError, AttributeError):
+        raise Unanswered(f"the prober answered something else than figures: {clean(output, 160)}") from None
 
 
 def _answer(result: Json) -> HttpAnswer:

@@ -7,7 +7,23 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from grader.checks import access, cel, condition, http, match
+from grader.checks import (
+    access,
+    cel,
+    condition,
+    dry_run,
+    event,
+    exec,  # noqa: A004 - a module of the kind's name, never called as the builtin
+    git,
+    helm,
+    http,
+    image,
+    infer,
+    kustomize,
+    log,
+    match,
+    metric,
+)
 from grader.finding import Finding, Scene
 from grader.model import Check
 from grader.snapshot import Question
@@ -16,7 +32,7 @@ from grader.snapshot import Question
 class Operation(Protocol):
     """What a module of a check kind offers.
 
-    `sustained` is none: it takes time and repeats another (`grader.checks.sustained`).
+    `sustained` and `triggered` are none: they take time and repeat another check.
     """
 
     def reads(self, check: Check, namespaces: tuple[str, ...], /) -> list[Question]:
@@ -37,6 +53,16 @@ OPERATIONS: dict[str, Operation] = {
     "match": match,
     "cel": cel,
     "condition": condition,
+    "event": event,
+    "log": log,
     "http": http,
+    "infer": infer,
     "access": access,
+    "dry_run": dry_run,
+    "exec": exec,
+    "metric": metric,
+    "helm": helm,
+    "kustomize": kustomize,
+    "git": git,
+    "image": image,
 }

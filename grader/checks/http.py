@@ -6,16 +6,17 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
+from grader import targets
 from grader.cluster import HttpAnswer, HttpRequest
 from grader.compare import differences
-from grader.errors import ExpressionError, Unanswered
+from grader.errors import ExpressionError
 from grader.finding import Finding, Scene, verdict
-from grader.model import Check, Http, Json, Objects
+from grader.model import Check, Http, Json
 from grader.snapshot import Question
-from grader.text import absence, clean, shown
+from grader.text import clean, shown
 
 _UNREACHABLE = frozenset({"refused", "timeout", "dns"})
-_WORDS = {
+WORDS = {
     "dns": "no such host",
     "refused": "connection refused",
     "timeout": "timed out",
@@ -27,25 +28,24 @@ _WORDS = {
 def reads(check: Check, namespaces: tuple[str, ...]) -> list[Question]:
     """Return the Services (for named ports) and EndpointSlices (for the evidence) of the Service's namespace."""
     http = _wanted(check)
-    return [] if http.url else list(_lists(_namespace(http, namespaces)))
+    return targets.reads(http, namespaces)
 
 
 def look(check: Check, scene: Scene) -> Finding:
     """Send the requests; every one must meet the expectation."""
     http = _wanted(check)
-    namespace = _namespace(http, scene.namespaces)
     expected = _expected(http)
-    url = http.url or _url(http, namespace, scene)
+    url = targets.url(http, scene)
     if url is None:
-        answers = [HttpAnswer(status=0, error="dns", message="the Service, or its port of that name, does not exist")]
-        url = f"{http.service}.{namespace}.svc:{http.port}"
+        answers = [HttpAnswer(status=0, error="dns", message=targets.NOWHERE)]
+        url = targets.place(http, scene)
     else:
         answers = scene.cluster.http(_request(http, url))
     lines = [_wrong(http, answer) for answer in answers]
     bad = [line for line in lines if line]
     observed = _observed(answers, bad)
     if bad and not http.url:
-        observed = f"{observed}; {_endpoints(http.service, namespace, scene)}"
+        observed = f"{observed}; {targets.endpoints(http, scene)}"
     told = [f"{http.method} {clean(url, 120)}: {line}" for line in dict.fromkeys(bad)]
     return verdict(not bad and bool(answers), observed, expected, told[:6])
 
@@ -54,30 +54,6 @@ def _wanted(check: Check) -> Http:
     if check.http is None:
         raise ExpressionError(f"check `{check.id}` is no http check")
     return check.http
-
-
-def _namespace(http: Http, namespaces: Sequence[str]) -> str:
-    return http.namespace or (namespaces[0] if namespaces else "default")
-
-
-def _lists(namespace: str) -> tuple[Objects, Objects]:
-    return Objects(kind="Service", namespace=namespace), Objects(kind="EndpointSlice", namespace=namespace)
-
-
-def _service(name: str, namespace: str, scene: Scene) -> Json | None:
-    services = scene.snapshot.objects(_lists(namespace)[0])
-    return next((s for s in services if s["metadata"].get("name") == name), None)
-
-
-def _url(http: Http, namespace: str, scene: Scene) -> str | None:
-    """Return the address, or None when the port's name leads nowhere."""
-    port: int | None = http.port if isinstance(http.port, int) else None
-    if port is None:
-        service = _service(http.service, namespace, scene) or {}
-        ports = (service.get("spec") or {}).get("ports") or []
-        port = next((p.get("port") for p in ports if p.get("name") == http.port), None)
-    path = http.path if http.path.startswith("/") else f"/{http.path}"
-    return f"http://{http.service}.{namespace}.svc:{port}{path}" if port else None
 
 
 def _request(http: Http, url: str) -> HttpRequest:
@@ -103,7 +79,7 @@ def _expected(http: Http) -> str:
 
 
 def _expected_error(expect: str) -> str:
-    return "no connection (refused, timed out or no such host)" if expect == "unreachable" else _WORDS[expect]
+    return "no connection (refused, timed out or no such host)" if expect == "unreachable" else WORDS[expect]
 
 
 def _wrong(http: Http, answer: HttpAnswer) -> str:
@@ -132,7 +108,7 @@ def _body(wanted: Json, answer: HttpAnswer) -> str:
 def _told(answer: HttpAnswer) -> str:
     if answer.error:
         message = f" ({clean(answer.message, 160)})" if answer.message else ""
-        return f"{_WORDS.get(answer.error, 'failed')}{message}"
+        return f"{WORDS.get(answer.error, 'failed')}{message}"
     return f"HTTP {answer.status}{f': {clean(answer.body.strip(), 160)}' if answer.body.strip() else ''}"
 
 
@@ -148,21 +124,3 @@ def _observed(answers: Sequence[HttpAnswer], bad: Sequence[str]) -> str:
 
 def _brief(answer: HttpAnswer) -> str:
     return _told(answer) if answer.error else f"HTTP {answer.status} in {answer.ms:.0f} ms"
-
-
-def _endpoints(name: str, namespace: str, scene: Scene) -> str:
-    """Return what stands behind the Service now, read after the requests: the first question of whoever debugs it."""
-    services, slices = _lists(namespace)
-    try:
-        if _service(name, namespace, scene) is None:
-            return absence("Service", name, namespace, scene.snapshot.objects(services))
-        mine = [
-            endpoint
-            for obj in scene.snapshot.again(slices)
-            if (obj["metadata"].get("labels") or {}).get("kubernetes.io/service-name") == name
-            for endpoint in obj.get("endpoints") or []
-        ]
-    except Unanswered:
-        return "its endpoints could not be read"
-    ready = sum((endpoint.get("conditions") or {}).get("ready") is not False for endpoint in mine)
-    return f"Service {name} has {ready} ready of {len(mine)} endpoints" if mine else f"Service {name} has no endpoints"

@@ -62,8 +62,7 @@ def hold(wanted: Sustained, look: Callable[[], Finding], clock: Clock) -> Held:
         clock.sleep(min(wanted.every, max(wanted.seconds - passed, 0.01)))
 
 
-def not_worth_it(wanted: Sustained, finding: Finding) -> Held:
-    """Return the verdict when the check it refers to does not pass anyway: nothing is waited for."""
-    expected = f"`{wanted.check}` holds for {wanted.seconds:g} s"
-    observed = f"`{wanted.check}` does not hold now: {finding.observed}"
+def not_worth_it(check: str, finding: Finding, expected: str) -> Held:
+    """Return the verdict when the check that is referred to does not pass anyway: nothing is waited for."""
+    observed = f"`{check}` does not hold now: {finding.observed}"
     return Held(Finding(finding.outcome, observed, expected, finding.mismatches, finding.transient), 1)

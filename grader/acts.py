@@ -1,0 +1,124 @@
+"""The few things a `triggered` check does to a cluster: delete, restart, scale, drain; what can be undone is.
+
+Used by `grader.live`. Each says what it did, in words that stand after "after".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from urllib.parse import quote
+
+from grader.api import Api, Reply, discovery
+from grader.cluster import Acted
+from grader.errors import ExpressionError, Refused, Unanswered
+from grader.model import Action, Json, Objects
+from grader.text import named, title
+
+_RESTARTED = "kubectl.kubernetes.io/restartedAt"
+_OWN = frozenset({"DaemonSet", "Node"})
+"""Owners whose pods a drain leaves alone, as kubectl does."""
+
+
+def act(api: Api, action: Action, objects: list[Json], pods: Callable[[], list[Json]]) -> Acted:
+    """Do it.
+
+    Args:
+        api: The API server.
+        action: What.
+        objects: To what.
+        pods: Reads all pods, for a drain.
+
+    Raises:
+        Refused: There is nothing to do it to, or the cluster does not let it happen; the message is evidence.
+        Unanswered: The API server could not be asked.
+    """
+    of = action.of
+    if not objects:
+        place = f" in {of.namespace}" if of.namespace else ""
+        raise Refused(
+            f"there is no {of.kind} {of.name or of.selector or ''}{place} to {action.kind}".replace("  ", " ")
+        )
+    words = f"{of.kind} {named(objects)}"
+    if action.kind == "delete":
+        for obj in objects:
+            _answered(api.request("DELETE", _path(api, of, obj)), f"delete {title(obj)}")
+        return Acted(f"deleting {words}")
+    if action.kind == "restart":
+        stamp = {"annotations": {_RESTARTED: datetime.now(UTC).isoformat(timespec="seconds")}}
+        for obj in objects:
+            _patch(api, of, obj, {"spec": {"template": {"metadata": stamp}}})
+        return Acted(f"restarting {words}")
+    if action.kind == "scale":
+        return _scale(api, of, objects, action.replicas)
+    return _drain(api, of, objects, pods())
+
+
+def _scale(api: Api, of: Objects, objects: list[Json], replicas: int) -> Acted:
+    before = {_path(api, of, obj): (obj.get("spec") or {}).get("replicas", 1) for obj in objects}
+    for obj in objects:
+        _patch(api, of, obj, {"spec": {"replicas": replicas}})
+
+    def undo() -> None:
+        for path, count in before.items():
+            _answered(api.request("PATCH", path, body={"spec": {"replicas": count}}), f"scale {path} back")
+
+    return Acted(f"scaling {of.kind} {named(objects)} to {replicas}", undo)
+
+
+def _drain(api: Api, of: Objects, nodes: list[Json], pods: list[Json]) -> Acted:
+    names = {node["metadata"]["name"] for node in nodes}
+    already = {node["metadata"]["name"] for node in nodes if (node.get("spec") or {}).get("unschedulable")}
+    for node in nodes:
+        _patch(api, of, node, {"spec": {"unschedulable": True}})
+
+    def undo() -> None:
+        for node in nodes:
+            if node["metadata"]["name"] not in already:
+                _patch(api, of, node, {"spec": {"unschedulable": None}})
+
+    try:
+        refused = [words for pod in pods if _is_drained(pod, names) and (words := _evict(api, pod))]
+    except Unanswered:
+        undo()
+        raise
+    if refused:
+        undo()
+        raise Refused(f"Node {named(nodes)} cannot be drained: {'; '.join(refused[:3])}")
+    return Acted(f"draining Node {named(nodes)}", undo)
+
+
+def _is_drained(pod: Json, nodes: set[str]) -> bool:
+    owners = {owner.get("kind") for owner in pod["metadata"].get("ownerReferences") or []}
+    ended = (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+    return (pod.get("spec") or {}).get("nodeName") in nodes and not owners & _OWN and not ended
+
+
+def _evict(api: Api, pod: Json) -> str:
+    """Evict a pod; return why that is refused, or nothing."""
+    meta = pod["metadata"]
+    name, space = meta["name"], meta["namespace"]
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": space}}
+    path = f"/api/v1/namespaces/{quote(space, safe='')}/pods/{name}/eviction"
+    reply = api.request("POST", path, body=body, busy_is_an_answer=True)
+    if reply.ok or reply.status == HTTPStatus.NOT_FOUND:
+        return ""
+    return f"{title(pod)}: {reply.message}"
+
+
+def _path(api: Api, of: Objects, obj: Json) -> str:
+    resource = discovery(api).find(api, of.kind, of.api_version)
+    if resource is None:
+        raise ExpressionError(f"the cluster does not serve {of.kind}")
+    meta = obj["metadata"]
+    return f"{resource.path(quote(meta.get('namespace', ''), safe='') or None)}/{quote(meta['name'], safe='')}"
+
+
+def _patch(api: Api, of: Objects, obj: Json, patch: Json) -> None:
+    _answered(api.request("PATCH", _path(api, of, obj), body=patch), f"change {title(obj)}")
+
+
+def _answered(reply: Reply, what: str) -> None:
+    if not reply.ok and reply.status != HTTPStatus.NOT_FOUND:
+        raise Refused(f"the API server refuses to {what}: {reply.message}")

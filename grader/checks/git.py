@@ -1,0 +1,67 @@
+"""`git`: the repository in the learner's workspace."""
+
+from __future__ import annotations
+
+import re
+
+from grader.cluster import Repository
+from grader.errors import ExpressionError, Refused
+from grader.finding import Finding, Scene, verdict
+from grader.model import Check, Git
+from grader.snapshot import Question
+from grader.text import clean, listed
+
+
+def reads(_check: Check, _namespaces: tuple[str, ...]) -> list[Question]:
+    """Return nothing: the workspace is asked."""
+    return []
+
+
+def look(check: Check, scene: Scene) -> Finding:
+    """Compare the repository's state."""
+    wanted = _wanted(check)
+    try:
+        found = scene.cluster.repository(wanted.folder, wanted.file, wanted.lacks)
+    except Refused as refusal:
+        words = clean(refusal.message)
+        return verdict(passed=False, observed=words, expected=_expected(wanted), mismatches=[words])
+    bad = _wrong(wanted, found)
+    subject = clean(found.message.partition("\n")[0], 120) or "nothing committed yet"
+    observed = f"branch {clean(found.branch, 120) or '(none)'}, newest commit: {subject}"
+    return verdict(not bad, "\n".join([observed, *bad[:3]]), _expected(wanted), bad)
+
+
+def _wanted(check: Check) -> Git:
+    if check.git is None:
+        raise ExpressionError(f"check `{check.id}` is no git check")
+    return check.git
+
+
+def _wrong(wanted: Git, found: Repository) -> list[str]:
+    bad = []
+    if wanted.branch not in {"", found.branch}:
+        bad.append(f"branch: observed {clean(found.branch, 120) or '(none)'}, expected {wanted.branch}")
+    if wanted.clean and found.dirty:
+        bad.append(f"not committed: {listed(found.dirty)}")
+    if wanted.file and found.text is None:
+        bad.append(f"the newest commit has no file {wanted.file}")
+    elif wanted.matches and not re.search(wanted.matches, _text(wanted, found), re.MULTILINE):
+        where = wanted.file or "the newest commit's message"
+        bad.append(f"{where} has nothing like /{clean(wanted.matches, 120)}/")
+    if found.found:
+        # The text itself is not repeated: it is a secret as a rule.
+        bad.append(f"the history still holds what must not be in it, in commit {listed(found.found, most=3)}")
+    return bad
+
+
+def _text(wanted: Git, found: Repository) -> str:
+    return (found.text or "") if wanted.file else found.message
+
+
+def _expected(wanted: Git) -> str:
+    parts = [f"branch {wanted.branch}"] if wanted.branch else []
+    parts += ["nothing left to commit"] if wanted.clean else []
+    parts += [f"{wanted.file} in the newest commit"] if wanted.file and not wanted.matches else []
+    parts += [f"{wanted.file or 'the message'} has /{clean(wanted.matches, 120)}/"] if wanted.matches else []
+    parts += ["a history without the text that must go"] if wanted.lacks else []
+    return ", ".join(parts) or "a Git repository"
