@@ -67,9 +67,9 @@ def place() -> Iterator[str]:
     server.server_close()
 
 
-def ask(**request: Any) -> dict[str, Any]:
-    command = [sys.executable, "-I", "-S", str(PROBER), "http", json.dumps(request)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+def ask(command: str = "http", **request: Any) -> dict[str, Any]:
+    words = [sys.executable, "-I", "-S", str(PROBER), command, json.dumps(request)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=True)
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
@@ -114,3 +114,39 @@ def test_no_server_no_name_no_url() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "not understood" in json.loads(done.stdout)["detail"]
+
+
+def test_a_load_is_an_open_loop(place: str) -> None:
+    """Ten a second for a second: none waits for the two seconds that each answer takes."""
+    begin = time.monotonic()
+    figures = ask("load", url=f"http://{place}/slow", rate=10, seconds=1, timeout=10)
+    assert time.monotonic() - begin < 10  # one after the other would be twenty
+    assert (figures["sent"], figures["statuses"], figures["errors"]) == (10, {"200": 10}, {})
+    assert 1900 < figures["p50"] <= figures["p95"] <= figures["p99"]
+
+
+@pytest.mark.parametrize(
+    ("path", "statuses", "errors", "sample"),
+    [
+        ("/", {"200": 20}, {}, ""),
+        ("/down", {"503": 20}, {}, "HTTP 503: 127.0.0.1"),
+        ("/hang-up", {}, {"reset": 20}, "the connection ended without an answer"),
+        ("/slow", {}, {"timeout": 20}, ""),
+    ],
+)
+def test_what_becomes_of_a_load(
+    place: str, path: str, statuses: dict[str, int], errors: dict[str, int], sample: str
+) -> None:
+    figures = ask("load", url=f"http://{place}{path}", rate=40, seconds=0.5, timeout=1)
+    assert (figures["statuses"], figures["errors"]) == (statuses, errors)
+    assert figures["sample"].startswith(sample)
+
+
+def test_a_load_carries_a_body_and_knows_when_nobody_is_there(place: str) -> None:
+    figures = ask("load", url=f"http://{place}/", method="POST", body='{"a": 1}', rate=20, seconds=0.2)
+    assert figures["statuses"] == {"200": 4}
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        nobody = ask("load", url=f"http://127.0.0.1:{taken.getsockname()[1]}/", rate=20, seconds=0.2)
+    assert nobody["errors"] == {"refused": 4}
+    assert ask("load", url="http://nobody.invalid/", rate=20, seconds=5, timeout=3)["errors"] == {"dns": 100}

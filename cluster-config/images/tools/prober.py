@@ -2,6 +2,7 @@
 
     prober.py serve            waits until SIGTERM, so that others can `exec` into its pod
     prober.py http 'REQUEST'   sends what the JSON asks for and prints one line of JSON
+    prober.py load 'REQUEST'   sends it again and again at a steady rate and prints figures as one line of JSON
 
 REQUEST: {"method": "GET", "url": "http://…", "headers": {}, "body": "", "timeout": 5.0, "count": 1, "concurrency": 1,
 "resolve": {"host": "address"}, "insecure": false}; only `url` is needed. `resolve` sends the request for a host to that
@@ -10,6 +11,12 @@ address (`address` or `address:port`), as curl's --resolve does. `timeout` is in
 ANSWER: {"ok", "status", "headers", "body", "body_truncated", "ms", "error", "detail"} of the first request and, with
 `count` above 1, "results": the same of each (bodies cut at 4 KiB) in the order in which they were begun. `ok` says that
 an HTTP answer came, whatever its status. `error` is one of dns, refused, timeout, reset, tls, other, or empty.
+
+`load` takes "rate" (requests a second) and "seconds" too. It is an open loop: each request is sent at its time on a
+connection of its own, whether or not earlier ones were answered, as independent clients do. The name is resolved once;
+`resolve` and https are not for it. FIGURES: {"sent", "statuses": {"200": 49}, "errors": {"timeout": 1}, "p50", "p95",
+"p99", "behind", "sample"}, times in milliseconds; "behind" is by how much a request was sent late at most, "sample" the
+first answer of 400 or above, or error.
 """
 
 # ruff: noqa: T201, PLC0415, INP001 - its output is what it prints, rare imports stay out of its start, and it is one file
@@ -23,7 +30,9 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-sys.modules["ssl"] = None  # a third of the start-up; http.client does without, and `secured` imports it when it is asked for
+sys.modules["ssl"] = (
+    None  # a third of the start-up; http.client does without, and `secured` imports it when it is asked for
+)
 import http.client  # noqa: E402 - see above
 
 del sys.modules["ssl"]
@@ -35,19 +44,19 @@ RESULT_LIMIT = 4 * 1024
 
 
 def main(arguments: list[str]) -> int:
-    """Run one of the two commands and return the exit code: 0, or 2 when it was called wrongly."""
+    """Run one of the commands and return the exit code: 0, or 2 when it was called wrongly."""
     if arguments == ["serve"]:
         return serve()
-    if len(arguments) == 2 and arguments[0] == "http":  # noqa: PLR2004 - the command and its argument
+    if len(arguments) == 2 and arguments[0] in {"http", "load"}:  # noqa: PLR2004 - the command and its argument
         try:
             request = json.loads(arguments[1])
             urlsplit(request["url"]).port  # noqa: B018 - raises for a port that is no number
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
             print(json.dumps(failure("other", f"the request is not understood: {problem}", 0.0)))
             return 2
-        print(json.dumps(many(request)))
+        print(json.dumps(many(request) if arguments[0] == "http" else load(request)))
         return 0
-    print("usage: prober.py serve | prober.py http 'JSON'", file=sys.stderr)
+    print("usage: prober.py serve | prober.py http 'JSON' | prober.py load 'JSON'", file=sys.stderr)
     return 2
 
 
@@ -81,6 +90,84 @@ def many(request: Json) -> Json:
         answers = list(pool.map(once, [request] * count))
     brief = [{**each, "body": each["body"][:RESULT_LIMIT]} for each in answers]
     return {**answers[0], "results": brief}
+
+
+def load(request: Json) -> Json:
+    """Send the request at a steady rate and return the figures."""
+    import asyncio
+
+    url = urlsplit(request["url"])
+    body = (request.get("body") or "").encode()
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    headers = {"Host": url.netloc.rpartition("@")[2], "Connection": "close", **(request.get("headers") or {})}
+    if body:
+        headers["Content-Length"] = str(len(body))
+    lines = [
+        f"{request.get('method', 'GET')} {path} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    data = "\r\n".join([*lines, "", ""]).encode() + body
+    count = max(1, round(float(request.get("rate", 10)) * float(request.get("seconds", 5))))
+    try:
+        deadline = time.monotonic() + float(request.get("timeout", 5.0))
+        address = lookup(url.hostname, url.port or 80, deadline)[0][4][:2]
+    except OSError as problem:
+        return figures_of([(0, kind_of(problem), 0.0, str(problem))] * count, 0.0)
+    return asyncio.run(open_loop(request, address, data, count))
+
+
+async def open_loop(request: Json, address: tuple, data: bytes, count: int) -> Json:
+    """Begin each request at its time, wait for all, and count."""
+    import asyncio
+
+    rate, limit = float(request.get("rate", 10)), float(request.get("timeout", 5.0))
+    begin = time.monotonic()
+    tasks = []
+    behind = 0.0
+    for number in range(count):
+        due = begin + number / rate
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        behind = max(behind, time.monotonic() - due)
+        tasks.append(asyncio.create_task(one_of_many(address, data, due, limit)))
+    return figures_of(await asyncio.gather(*tasks), behind)
+
+
+def figures_of(answers: list, behind: float) -> Json:
+    """Count answers and work out how long they took."""
+    statuses, errors = {}, {}
+    for status, error, _, _ in answers:
+        counts, key = (errors, error) if error else (statuses, status)
+        counts[key] = counts.get(key, 0) + 1
+    times = sorted(ms for status, error, ms, _ in answers if not error) or [0.0]
+    figures = {f"p{share}": round(times[min(len(times) - 1, len(times) * share // 100)], 1) for share in (50, 95, 99)}
+    sample = next((words for status, error, _, words in answers if error or status >= 400), "")  # noqa: PLR2004 - HTTP
+    counted = {"statuses": statuses, "errors": errors, "behind": round(behind * 1000, 1), "sample": sample}
+    return {"sent": len(answers), **figures, **counted}
+
+
+async def one_of_many(address: tuple, data: bytes, due: float, limit: float) -> tuple:
+    """Send one request of a load; return status, error, milliseconds since it was due, and words."""
+    import asyncio
+
+    writer = None
+    try:
+        async with asyncio.timeout(limit):
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(data)
+            await writer.drain()
+            answer = await reader.read(BODY_LIMIT)
+            while answer and len(answer) < BODY_LIMIT and (part := await reader.read(BODY_LIMIT)):
+                answer += part
+        status = int(answer.split(b" ", 2)[1])
+    except (IndexError, ValueError):
+        return 0, "reset", elapsed(due), "the connection ended without an answer"
+    except Exception as problem:  # noqa: BLE001 - whatever a peer does to us is an answer about the peer
+        return 0, kind_of(problem), elapsed(due), str(problem)
+    finally:
+        if writer is not None:
+            writer.close()
+    words = answer.partition(b"\r\n\r\n")[2][:200].decode("utf-8", "replace")
+    return status, "", elapsed(due), f"HTTP {status}: {words}"
 
 
 def once(request: Json) -> Json:
