@@ -32,6 +32,7 @@ class BringUp:
         progress: Step id → how far it has come.
         notices: What was said on the way.
         error: Why it failed.
+        told: Number of events so far, so that a screen knows when there is something new to draw.
     """
 
     stage: Stage = Stage.IDLE
@@ -39,6 +40,7 @@ class BringUp:
     progress: dict[str, Progress] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
     error: LabsError | None = None
+    told: int = 0
 
     def begin(self) -> None:
         """Forget the last time."""
@@ -50,6 +52,7 @@ class BringUp:
 
     def take(self, event: Event) -> None:
         """Take in one event."""
+        self.told += 1
         if isinstance(event, Step):
             self.steps[event.id] = event
         elif isinstance(event, Progress):

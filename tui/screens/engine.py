@@ -37,6 +37,7 @@ class EngineScreen(LabScreen):
     def __init__(self, bringup: BringUp) -> None:
         super().__init__()
         self._bringup = bringup
+        self._drawn: tuple[Stage, int] | None = None
 
     def body(self) -> Iterable[Widget]:
         """One sentence and the steps."""
@@ -47,6 +48,10 @@ class EngineScreen(LabScreen):
         """Draw now and then regularly: events come faster than eyes."""
         self.set_interval(0.25, self._draw)
         self._draw()
+
+    def on_resize(self) -> None:
+        """Set the columns anew once the width is known."""
+        self._drawn = None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what makes sense at this stage."""
@@ -62,9 +67,15 @@ class EngineScreen(LabScreen):
         self.post_message(ClusterWanted())
 
     def _draw(self) -> None:
+        now = (self._bringup.stage, self._bringup.told)
+        if now == self._drawn:
+            return
+        staged = self._drawn is None or now[0] is not self._drawn[0]
+        self._drawn = now
         self.query_one("#engine-said", Static).update(self._said())
         self.query_one(Steps).show(self._bringup)
-        self.refresh_bindings()
+        if staged:
+            self.refresh_bindings()
 
     def _said(self) -> Content:
         if self._bringup.stage is Stage.DONE:
