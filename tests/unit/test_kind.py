@@ -1,4 +1,4 @@
-"""The kind provider's whole conversation with kind, docker and kubectl, scripted: what it says and what it leaves alone."""
+"""The kind provider's conversation with kind, docker and kubectl: what it says and what it leaves alone."""
 
 from __future__ import annotations
 
