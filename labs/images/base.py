@@ -130,19 +130,19 @@ def _command(spec: Mapping[str, Any], target: Path) -> list[str]:
     command.append(f"--customize-hook={_COMPILE}")
     unwanted = " ".join(f'"$1"/{pattern}' for pattern in spec["remove"])
     command.append(f"--customize-hook=rm -rf {unwanted}")
-    return [*command, str(spec["suite"]), str(target), _mirror(spec)]
+    return [*command, str(spec["suite"]), str(target), *_sources(spec)]
 
 
-def _mirror(spec: Mapping[str, Any]) -> str:
-    """Return what mmdebstrap takes as sources: this machine's own where they are of the suite, else Debian's."""
+def _sources(spec: Mapping[str, Any]) -> list[str]:
+    """Return what mmdebstrap takes as sources: this machine's own where they are of the suite, else its own default."""
     for path in (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list")):
         try:
             text = path.read_text()
         except OSError:
             continue
         if re.search(rf"^(?:Suites:|deb )[^#\n]*\b{spec['suite']}\b", text, re.MULTILINE):
-            return str(path)
-    return str(spec["mirror"])
+            return [str(path)]
+    return []
 
 
 def _environment(scratch: Path) -> dict[str, str]:
