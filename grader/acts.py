@@ -21,20 +21,20 @@ _OWN = frozenset({"DaemonSet", "Node"})
 """Owners whose pods a drain leaves alone, as kubectl does."""
 
 
-def act(api: Api, action: Action, objects: list[Json], pods: Callable[[], list[Json]]) -> Acted:
+def act(api: Api, action: Action, of: Objects, objects: list[Json], pods: Callable[[], list[Json]]) -> Acted:
     """Do it.
 
     Args:
         api: The API server.
         action: What.
-        objects: To what.
+        of: To what, with the namespace it is in.
+        objects: The same, read.
         pods: Reads all pods, for a drain.
 
     Raises:
         Refused: There is nothing to do it to, or the cluster does not let it happen; the message is evidence.
         Unanswered: The API server could not be asked.
     """
-    of = action.of
     if not objects:
         place = f" in {of.namespace}" if of.namespace else ""
         raise Refused(

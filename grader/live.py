@@ -169,7 +169,7 @@ class LiveCluster:
         """Do something to the cluster."""
         of = action.of if action.of.namespace or action.kind == "drain" else None
         of = of or action.of.model_copy(update={"namespace": namespace})
-        return acts.act(self._api, action, self.read(of), lambda: self.read(Objects(kind="Pod")))
+        return acts.act(self._api, action, of, self.read(of), lambda: self.read(Objects(kind="Pod")))
 
     def repository(self, folder: str, file: str, lacks: str) -> Repository:
         """Read a Git repository of the workspace."""
