@@ -27,7 +27,7 @@ STARTUP = 7.0
 """Least seconds a container that runs is given to become ready, whatever its probes say: servers load libraries."""
 
 BUDGET = 10.0
-"""Most seconds of a probe's own patience that are waited for, and of a container in creation."""
+"""Most seconds of a probe's own patience that are waited for, of a container in creation, of a refused pod's retry."""
 
 NOTICE = 15.0
 """Seconds in which a kubelet tries a pod again whose ConfigMap, Secret or claim was missing or wrong."""
@@ -73,11 +73,11 @@ class Pace:
     """How much patience there is.
 
     Attributes:
-        budget: Most seconds that probes and container creation are waited for.
+        startup: Most seconds that a startup probe's patience is waited for.
         slow: Factor on every patience, above 1 on a machine that is slow to answer.
     """
 
-    budget: float = BUDGET
+    startup: float = BUDGET
     slow: float = 1.0
 
     @property
@@ -179,7 +179,7 @@ class _View:
             return True  # `minReadySeconds` is running
         # A controller that was refused a pod tries again on its own clock, not at once after a repair.
         refused = (said.get("ReplicaFailure") or {}).get("status") == "True"
-        return refused and age < self.pace.budget * self.pace.slow
+        return refused and age < BUDGET * self.pace.slow
 
     def pod(self, pod: Json) -> str:
         """Judge a pod."""
@@ -208,7 +208,7 @@ class _View:
 
     def _is_made(self, pod: Json, age: float) -> bool:
         key = (str(pod["metadata"].get("namespace", "")), str(pod["metadata"].get("name", "")))
-        return age < self.pace.budget * self.pace.slow or key in self.pulling
+        return age < BUDGET * self.pace.slow or key in self.pulling
 
     def _starting(self, pod: Json, status: Json) -> bool:
         """Return whether a container runs but its probes have not had the time yet to find it ready."""
@@ -217,8 +217,9 @@ class _View:
         spec: Json = next((c for c in specs if c.get("name") == status.get("name")), {})
         if not started or status.get("ready") or not (spec.get("readinessProbe") or spec.get("startupProbe")):
             return False
-        own = _patience(spec.get("startupProbe")) + _patience(spec.get("readinessProbe"))
-        patience = max(min(own, self.pace.budget), STARTUP) * self.pace.slow
+        startup, own = spec.get("startupProbe"), _patience(spec.get("readinessProbe"))
+        most = self.pace.startup if startup else BUDGET
+        patience = max(min(_patience(startup) + own, most), STARTUP) * self.pace.slow
         return age_of(started, self.now) < patience
 
 
