@@ -14,25 +14,39 @@ MOST_LINES = 8
 MOST_ITEMS = 40
 MOST_DEPTH = 12
 
+_NAMES = frozenset({"kind", "name", "pod", "node", "namespace"})
+"""Say what the rest is about, so they come first."""
 
-def told(value: Any) -> str:
-    """Return a JSON value in a few lines."""
-    lines = _lines(_unwrapped(value))
+
+def told(value: Any, source: str = "") -> str:
+    """Return a JSON value in a few lines.
+
+    Args:
+        value: What was yielded. Maps come in any order.
+        source: The expression: what it names is told in its order, everything else in that of the alphabet.
+    """
+    lines = _lines(_unwrapped(value, source))
     rest = len(lines) - MOST_LINES
     shown = [clean(line, LINE) for line in lines[:MOST_LINES]]
     return "\n".join([*shown, f"… and {rest} more"] if rest > 0 else shown)
 
 
-def _unwrapped(value: Any, depth: int = 0) -> Any:
+def _unwrapped(value: Any, source: str, depth: int = 0) -> Any:
     """Return the value without lists of one element, at any depth; what is too deep or too much is cut."""
     if depth > MOST_DEPTH:
         return "…"
     if isinstance(value, dict):
-        return {str(key): _unwrapped(each, depth + 1) for key, each in list(value.items())[:MOST_ITEMS]}
+        items = sorted(value.items(), key=lambda item: _rank(str(item[0]), source))[:MOST_ITEMS]
+        return {str(key): _unwrapped(each, source, depth + 1) for key, each in items}
     if isinstance(value, list | tuple):
-        items = [_unwrapped(each, depth + 1) for each in value[:MOST_ITEMS]]
-        return items[0] if len(items) == 1 else items
+        found = [_unwrapped(each, source, depth + 1) for each in value[:MOST_ITEMS]]
+        return found[0] if len(found) == 1 else found
     return value
+
+
+def _rank(key: str, source: str) -> tuple[int, bool, str]:
+    place = source.find(f'"{key}"')
+    return (place if place >= 0 else len(source), key not in _NAMES, key)
 
 
 def _lines(value: Any) -> list[str]:

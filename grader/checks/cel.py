@@ -62,7 +62,7 @@ def _observed(check: Check, data: Mapping[str, list[Json]]) -> str:
     except (Undefined, ExpressionError):
         # `show` words the evidence only: where it has no value, the plain summary stands in.
         return summary(data, check.observe)
-    return told(value)
+    return told(value, check.show)
 
 
 def summary(data: Mapping[str, list[Json]], wanted: Mapping[str, Question]) -> str:

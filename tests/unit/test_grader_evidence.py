@@ -23,14 +23,14 @@ WORDS = [
     ([["a", "b"], ["c"]], "a, b\nc"),
     ([{"pod": "a", "ready": True}, {"pod": "b", "ready": False}], "pod=a, ready=true\npod=b, ready=false"),
     ([[{"pod": "a", "ready": True}]], "pod=a, ready=true"),
-    ([{"drop": ["ALL"], "add": [], "names": ["x", "y"]}], "drop=ALL, add=none, names=[x, y]"),
+    ([{"drop": ["ALL"], "add": [], "names": ["x", "y"]}], "add=none, drop=ALL, names=[x, y]"),
     ([{"httpGet": {"path": "/x", "port": 80}, "periodSeconds": 1}], "httpGet: path=/x, port=80\nperiodSeconds: 1"),
     (
         [{"pod": "a", "level": {}}, {"pod": "b", "level": {"user": {"id": 0}}}],
         "pod=a, level=nothing\npod=b, level.user.id=0",
     ),
     ({"selector": [{"app": "r"}], "template": [{"app": "r", "v": "2"}]}, "selector: app=r\ntemplate: app=r, v=2"),
-    ({"ports": [{"port": 80}, {"port": 81}], "name": "s"}, "ports: port=80\nports: port=81\nname: s"),
+    ({"ports": [{"port": 80}, {"port": 81}], "name": "s"}, "name: s\nports: port=80\nports: port=81"),
     (["x\x1b[2J\ny"], r"x\x1b[2J\ny"),
 ]
 
@@ -38,6 +38,12 @@ WORDS = [
 @pytest.mark.parametrize(("value", "words"), WORDS)
 def test_words(value: Any, words: str) -> None:
     assert told(value) == words
+
+
+def test_the_order_is_that_of_the_expression() -> None:
+    value = {"b": 1, "a": 2, "name": "x", "c": 3}
+    assert told(value) == "name=x, a=2, b=1, c=3"
+    assert told(value, 'map(d, {"c": d.c, "a": d.a})') == "c=3, a=2, name=x, b=1"
 
 
 def test_too_much_is_cut() -> None:
