@@ -34,9 +34,12 @@ def main() -> int:
 
 
 def _serve(settings: config.Settings, switches: faults.Faults) -> None:
-    from model_server import repository  # noqa: PLC0415 - NumPy, not needed to refuse a setting
+    from model_server import providers, repository  # noqa: PLC0415 - NumPy, not needed to refuse a setting
 
-    models = repository.scan(settings, switches)
+    models = repository.open_repository(settings, switches)
+    providers.check_installation()
+    if settings.provider_policy == "require" and (reason := providers.unavailable(settings.wanted_providers)):
+        raise StartupError("execution provider not available", exit_code=1, reason=reason, policy="require")
     from model_server import app, serve, state  # noqa: PLC0415 - FastAPI, not needed to miss a model
 
     shared = state.State(settings, models, switches)
@@ -46,7 +49,7 @@ def _serve(settings: config.Settings, switches: faults.Faults) -> None:
         threads=settings.session_threads, cpu_quota=settings.cpu_quota, faults=settings.enable_faults,
     )  # fmt: skip
     switches.start_leak()
-    models.load_in_background(switches)
+    models.load_in_background()
     application = app.build(shared)
     gc.freeze()  # what is there by now stays: later collections need not look at it
     gc.enable()

@@ -1,4 +1,4 @@
-"""Every endpoint but infer: health, metadata, configuration, statistics, metrics; and the errors' common form.
+"""Every endpoint but infer: health, metadata, configuration, statistics, metrics, repository; the errors' common form.
 
 `build` returns the whole ASGI application, with `infer` in front. Slow things do not belong here: each endpoint runs in
 the event loop and only reads.
@@ -16,7 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 import model_server
-from model_server import describe, metrics
+from model_server import control, describe, metrics
 from model_server.errors import NotReady, ServerError
 from model_server.infer import Infer, is_infer
 
@@ -43,6 +43,7 @@ def build(state: State) -> Any:
     _add_error_handlers(api)
     _add_server_routes(api, state)
     _add_model_routes(api, state)
+    control.add_routes(api, state)
     infer = Infer(state)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

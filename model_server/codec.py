@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
+from model_server import datatypes
 from model_server.errors import BadRequest, TooLarge, UnsupportedEncoding
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from model_server.worker import Feeds, Outputs
 
 _LENGTH = struct.Struct("<I")
+_LONGEST_TIMEOUT_US = 3_600_000_000
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ class Request:
         key: Equal for requests that can be joined into one execution; None: never joined.
         wanted: Outputs to send, each with whether it goes as binary; None: all.
         binary: Whether outputs of which the request says nothing go as binary.
+        timeout_s: Seconds that the client is ready to wait; 0: the model's own deadline.
     """
 
     id: str | None
@@ -48,6 +51,7 @@ class Request:
     key: Hashable | None
     wanted: dict[str, bool] | None
     binary: bool
+    timeout_s: float = 0.0
 
 
 def inflate(body: bytes, encoding: str, limit: int) -> bytes:
@@ -105,8 +109,21 @@ def decode(body: bytes, header_length: int | None, model: Model) -> Request:
     name = document.get("id")
     if name is not None and not isinstance(name, str):
         raise BadRequest("id must be a string")
-    binary = _parameters(document, "the request").get("binary_data_output", False) is True
-    return Request(name, feeds, rows, key, _wanted(document, binary, model), binary)
+    if "parameters" not in document:
+        return Request(name, feeds, rows, key, _wanted(document, model), binary=False)
+    parameters = _parameters(document, "the request")
+    binary = parameters.get("binary_data_output", False) is True
+    return Request(name, feeds, rows, key, _wanted(document, model, binary=binary), binary, _timeout(parameters))
+
+
+def _timeout(parameters: dict[str, Any]) -> float:
+    """Read `timeout`, which is in microseconds as Triton's clients send it."""
+    timeout = parameters.get("timeout")
+    if timeout is None:
+        return 0.0
+    if type(timeout) is not int or timeout < 0:
+        raise BadRequest("parameter timeout must be whole microseconds")
+    return float(min(timeout, _LONGEST_TIMEOUT_US)) / 1e6
 
 
 def _json(data: bytes) -> dict[str, Any]:
@@ -211,6 +228,8 @@ def _numbers(flat: list[Any], datatype: Datatype) -> Any:
     values = np.frombuffer(array(datatype.code, flat), dtype=datatype.code)
     if values.dtype == datatype.dtype:
         return values
+    if datatype.name == "BF16":
+        return datatypes.narrow(values)
     with np.errstate(over="ignore"):  # FP16 from a wider float becomes infinity, as in any cast
         return values.astype(datatype.dtype)
 
@@ -274,7 +293,7 @@ def _joinable(feeds: Feeds, model: Model) -> tuple[int, Hashable | None]:
     return rows, tuple([shape[1:] for shape in shapes])
 
 
-def _wanted(document: dict[str, Any], binary: bool, model: Model) -> dict[str, bool] | None:
+def _wanted(document: dict[str, Any], model: Model, *, binary: bool = False) -> dict[str, bool] | None:
     outputs = document.get("outputs")
     if outputs is None:
         return None
@@ -311,7 +330,7 @@ def encode(request: Request, model: Model, outputs: Outputs) -> tuple[bytes, int
             item["parameters"] = {"binary_data_size": len(data)}
             tail.append(data)
         else:
-            item["data"] = values.ravel() if tensor.datatype.name != "BYTES" else values.ravel().tolist()
+            item["data"] = _to_json(values, tensor)
         described.append(item)
     answer: dict[str, Any] = {"model_name": model.name, "model_version": str(model.version)}
     if request.id is not None:
@@ -321,6 +340,13 @@ def encode(request: Request, model: Model, outputs: Outputs) -> tuple[bytes, int
     if not tail:
         return head, None
     return b"".join((head, *tail)), len(head)
+
+
+def _to_json(values: Any, tensor: Tensor) -> Any:
+    flat = values.ravel()
+    if tensor.datatype.name == "BYTES":
+        return flat.tolist()
+    return datatypes.widen(flat) if tensor.datatype.name == "BF16" else flat
 
 
 def _to_binary(values: Any, tensor: Tensor) -> bytes:

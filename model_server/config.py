@@ -7,12 +7,15 @@ belong to its folder, and not for fault switches (`faults`).
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_server import cgroup
 from model_server.errors import StartupError
+from model_server.providers import POLICIES, Provider
+from model_server.providers import parse as parse_providers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,10 +36,19 @@ class Settings:
         log_level: debug, info, warning or error.
         access_log: Share of infer requests to log, 0 to 1.
         threads: ONNX Runtime's threads per model; 0: from the CPU quota and the affinity.
+        instances: Executions of one model that may run at the same time.
         queue_size: Requests that may wait per model; one more is refused with 503.
         batch_limit: Most rows in one execution; 1 turns batching off.
         inline_below_seconds: When idle, run in the event loop if runs take less than this on average; 0: never.
+        pad_batches: Fill joined batches up to a power of two.
+        deadline_seconds: Longest wait for an answer; 0: as long as the client.
         warm_up: Run every model once before it counts as ready.
+        providers: Execution providers, the most wanted first, with commas between them.
+        provider_options: JSON: provider → option → value.
+        provider_policy: `require`: do not start without the first provider; `prefer`: serve anyway, and say so.
+        model_control: Allow load and unload over HTTP.
+        cache_path: Where fetched models are kept; empty: $XDG_CACHE_HOME/model-server, else /tmp/model-server.
+        max_model_bytes: Largest model file, also after unpacking.
         max_body_bytes: Largest request body, also after inflating.
         drain_seconds: Longest time to go on serving after SIGTERM.
         drain_quiet_seconds: End the drain early when no infer request came for this long.
@@ -51,10 +63,19 @@ class Settings:
     log_level: str = "info"
     access_log: float = 0.0
     threads: int = 0
+    instances: int = 1
     queue_size: int = 64
     batch_limit: int = 64
     inline_below_seconds: float = 0.0002
+    pad_batches: bool = False
+    deadline_seconds: float = 0.0
     warm_up: bool = True
+    providers: str = "cpu"
+    provider_options: str = ""
+    provider_policy: str = "prefer"
+    model_control: bool = False
+    cache_path: str = ""
+    max_model_bytes: int = 4 << 30
     max_body_bytes: int = 64 << 20
     drain_seconds: float = 5.0
     drain_quiet_seconds: float = 1.0
@@ -66,6 +87,12 @@ class Settings:
     def session_threads(self) -> int:
         """ONNX Runtime's `intra_op_num_threads`."""
         return self.threads or cgroup.usable_threads(self.cpu_quota, cgroup.affinity())
+
+    @property
+    def wanted_providers(self) -> tuple[Provider, ...]:
+        """`providers` and `provider_options`, checked."""
+        names = [name.strip().lower() for name in self.providers.split(",") if name.strip()]
+        return parse_providers(names, json.loads(self.provider_options or "{}"))
 
 
 def _boolean(text: str) -> bool:
@@ -93,6 +120,18 @@ def _level(text: str) -> str:
     return text.lower()
 
 
+def _policy(text: str) -> str:
+    if text not in POLICIES:
+        raise ValueError(f"want {' or '.join(POLICIES)}")
+    return text
+
+
+def _mapping(text: str) -> str:
+    if not isinstance(json.loads(text or "{}"), dict):
+        raise ValueError("want a JSON object")  # noqa: TRY004 - reported as any wrong value
+    return text
+
+
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "model_path": Path,
     "model_name": str,
@@ -102,10 +141,19 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "log_level": _level,
     "access_log": _ranged(float, 0, 1),
     "threads": _ranged(int, 0, 1024),
+    "instances": _ranged(int, 1, 64),
     "queue_size": _ranged(int, 1, 100_000),
     "batch_limit": _ranged(int, 1, 100_000),
     "inline_below_seconds": _ranged(float, 0, 1),
+    "pad_batches": _boolean,
+    "deadline_seconds": _ranged(float, 0, 3600),
     "warm_up": _boolean,
+    "providers": str,
+    "provider_options": _mapping,
+    "provider_policy": _policy,
+    "model_control": _boolean,
+    "cache_path": str,
+    "max_model_bytes": _ranged(int, 1024, 1 << 44),
     "max_body_bytes": _ranged(int, 1024, 1 << 40),
     "drain_seconds": _ranged(float, 0, 3600),
     "drain_quiet_seconds": _ranged(float, 0, 3600),
@@ -116,6 +164,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
 def _arguments(argv: Sequence[str]) -> dict[str, str]:
     parser = argparse.ArgumentParser(
         prog="python -m model_server",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=100),  # looks for no terminal: 30 ms of imports
         description="Serve ONNX models over the Open Inference Protocol.",
         epilog="Every option can also stand in the config file or, in capitals, in the environment.",
     )
@@ -152,7 +201,11 @@ def _file(path: Path, *, required: bool) -> dict[str, str]:
     for key in content:
         if key not in _PARSERS:
             raise StartupError("unknown setting", exit_code=2, setting=str(key), path=str(path), known=sorted(_PARSERS))
-    return {key: str(value) for key, value in content.items() if value is not None}
+    return {
+        key: json.dumps(value) if isinstance(value, dict) else str(value)
+        for key, value in content.items()
+        if value is not None
+    }
 
 
 def load(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
@@ -178,4 +231,9 @@ def load(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
                 raise StartupError(
                     "invalid setting", exit_code=2, setting=name, source=source, reason=str(error)
                 ) from error
-    return Settings(**values, cpu_quota=cgroup.cpu_quota())
+    settings = Settings(**values, cpu_quota=cgroup.cpu_quota())
+    try:
+        _ = settings.wanted_providers
+    except ValueError as error:
+        raise StartupError("invalid setting", exit_code=2, setting="providers", reason=str(error)) from error
+    return settings

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import model_server
+from model_server.providers import CPU
 from model_server.runtime import PLATFORM
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def server() -> dict[str, Any]:
     return {
         "name": "model-server",
         "version": model_server.__version__,
-        "extensions": ["binary_tensor_data", "model_configuration", "statistics"],
+        "extensions": ["binary_tensor_data", "model_configuration", "model_repository", "statistics"],
     }
 
 
@@ -39,6 +40,15 @@ def metadata(model: Model, versions: list[str]) -> dict[str, Any]:
         "platform": PLATFORM,
         "inputs": [_tensor(tensor) for tensor in model.inputs.values()],
         "outputs": [_tensor(tensor) for tensor in model.outputs.values()],
+        "execution_provider": _provider(model),
+    }
+
+
+def _provider(model: Model) -> dict[str, Any]:
+    return {
+        "requested": [provider.full_name for provider in model.config.providers],
+        "active": model.active_providers,
+        "policy": model.config.provider_policy,
     }
 
 
@@ -61,7 +71,15 @@ def configuration(model: Model) -> dict[str, Any]:
         "max_batch_size": model.max_batch_size,
         "input": [described(tensor) for tensor in model.inputs.values()],
         "output": [described(tensor) for tensor in model.outputs.values()],
-        "instance_group": [{"kind": "KIND_CPU", "count": 1}],
+        "instance_group": [
+            {"kind": "KIND_CPU" if model.provider == CPU else "KIND_GPU", "count": model.config.instances}
+        ],
+        "parameters": {
+            "intra_op_thread_count": {"string_value": str(model.config.threads)},
+            "execution_providers": {"string_value": ",".join(model.active_providers)},
+            "queue_size": {"string_value": str(model.config.queue_size)},
+            "deadline_seconds": {"string_value": f"{model.config.deadline_seconds:g}"},
+        },
     }
     if batched:
         document["dynamic_batching"] = {"max_queue_delay_microseconds": 0}

@@ -4,12 +4,15 @@
 
 ServerError                 carries an HTTP status
 ├── BadRequest         400  the request is wrong; the connection stays usable
+├── Forbidden          403  load and unload are switched off
 ├── NotFound           404  no such model or version
 ├── MethodNotAllowed   405  carries `Allow`
 ├── TooLarge           413  the body, as sent or inflated, is over the limit
 ├── UnsupportedEncoding 415 a content encoding nobody here speaks
+├── ClientGone         499  nobody is left to read the answer
 ├── Overloaded         503  the queue is full; carries `Retry-After`
 ├── NotReady           503  the model exists but cannot answer yet, or failed to load
+├── DeadlineExceeded   504  the answer would come later than the client or the model's configuration allows
 └── ExecutionFailed    500  ONNX Runtime refused to run the model
 StartupError                the process ends with `exit_code` after one log line
 
@@ -46,6 +49,13 @@ class BadRequest(ServerError):  # noqa: N818 - named after the status
     outcome = "invalid"
 
 
+class Forbidden(ServerError):  # noqa: N818 - named after the status
+    """This server was not started with `model_control`."""
+
+    status = 403
+    outcome = "invalid"
+
+
 class NotFound(ServerError):  # noqa: N818 - named after the status
     """There is no such model or version."""
 
@@ -72,6 +82,20 @@ class UnsupportedEncoding(ServerError):  # noqa: N818 - named after the status
 
     status = 415
     outcome = "invalid"
+
+
+class ClientGone(ServerError):  # noqa: N818 - named after what happened
+    """The client closed its connection before the answer; what it asked for is not run if it still waits."""
+
+    status = 499
+    outcome = "cancelled"
+
+
+class DeadlineExceeded(ServerError):  # noqa: N818 - named after what happened
+    """The request waited longer than its deadline."""
+
+    status = 504
+    outcome = "rejected"
 
 
 class Overloaded(ServerError):  # noqa: N818 - named after what happened

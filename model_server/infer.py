@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from model_server import codec, logs
-from model_server.errors import BadRequest, MethodNotAllowed, NotFound, ServerError, TooLarge
+from model_server.errors import BadRequest, ClientGone, MethodNotAllowed, NotFound, ServerError, TooLarge
 from model_server.worker import Job
 
 if TYPE_CHECKING:
@@ -37,10 +37,6 @@ _BINARY = (b"content-type", b"application/octet-stream")
 _CLOSE = (b"connection", b"close")
 _TRACEPARENT_PARTS = 4
 _TRACE_ID_LENGTH = 32
-
-
-class ClientGone(Exception):  # noqa: N818 - nobody is left to tell
-    """The client went away before its body was complete."""
 
 
 @dataclass(slots=True)
@@ -81,7 +77,7 @@ class Infer:
         try:
             try:
                 model = self._find(scope)
-                model.stats.in_flight += 1
+                model.in_flight += 1
                 _read_headers(scope["headers"], incoming)
                 headers, body, ended = await self._answer(model, incoming, receive)
                 status = 200
@@ -90,16 +86,14 @@ class Infer:
                 headers, body = [_JSON, *error.headers], orjson.dumps({"error": error.message})
                 ended = perf_counter()
                 self._failed(model, error, ended - began)
-            except (ClientGone, asyncio.CancelledError) as gone:
+            except asyncio.CancelledError:
                 if model is not None:
                     model.stats.outcomes["cancelled"] += 1
-                if isinstance(gone, asyncio.CancelledError):
-                    raise
-                return
+                raise
         finally:
             state.in_flight -= 1
             if model is not None:
-                model.stats.in_flight -= 1
+                model.in_flight -= 1
         if model is not None:
             model.stats.request.observe(ended - began)
         headers.append((b"content-length", b"%d" % len(body)))
@@ -138,7 +132,11 @@ class Infer:
         request = codec.decode(body, incoming.json_length, model)
         decoded = perf_counter()
         self._state.faults.maybe_fail()
-        outputs = await worker.submit(Job(request.feeds, request.rows, request.key, decoded))
+        timeout = request.timeout_s
+        if own := model.config.deadline_seconds:
+            timeout = min(timeout, own) if timeout else own
+        job = Job(request.feeds, request.rows, request.key, decoded, timeout, _gone(receive))
+        outputs = await worker.submit(job)
         ran = perf_counter()
         content, json_length = codec.encode(request, model, outputs)
         ended = perf_counter()
@@ -169,6 +167,16 @@ class Infer:
         if trace_id:
             fields["trace_id"] = trace_id
         self._access.write(**fields)
+
+
+def _gone(receive: Receive) -> Callable[[], bool] | None:
+    """Return a cheap question whether the client has closed its connection.
+
+    ASGI tells only those who wait in `receive`, and a task to wait there costs more than a small model's run. uvicorn's
+    `receive` is a method of the object that knows; another server's requests just run to their end.
+    """
+    cycle: Any = getattr(receive, "__self__", None)
+    return (lambda: cycle.disconnected) if hasattr(cycle, "disconnected") else None
 
 
 def _read_headers(raw: list[tuple[bytes, bytes]], incoming: _Incoming) -> None:
@@ -206,7 +214,7 @@ async def _read_body(receive: Receive, length: int | None, limit: int) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            raise ClientGone("the client has gone")
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > limit:

@@ -1,7 +1,7 @@
 """The Prometheus page, made from `stats` when it is asked for, so that requests do not pay for it.
 
-`app` serves `page`. Names start with `inference_`; the labels are the model and its version, both known at start, so
-that no client can add a series.
+`app` serves `page`. Names start with `inference_`; the labels are the model and its version, both from
+the repository, so that no client can add a series.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _HISTOGRAMS: tuple[tuple[str, str, Callable[[Model], Histogram]], ...] = (
     ("inference_batch_size", "Rows per execution", lambda model: model.stats.batch_rows),
 )
 _GAUGES: tuple[tuple[str, str, Callable[[Model], float]], ...] = (
-    ("inference_requests_in_flight", "Requests begun and not ended", lambda model: model.stats.in_flight),
+    ("inference_requests_in_flight", "Requests begun and not ended", lambda model: model.in_flight),
     ("inference_queue_depth", "Requests waiting for the worker", lambda model: model.pending),
     ("inference_model_ready", "1 when a request would succeed", lambda model: model.problem is None),
     ("inference_model_load_seconds", "From file to the end of warm-up", lambda model: model.stats.load_seconds),
@@ -51,12 +51,21 @@ class _Stats(Collector):
         models = list(self._state.repository)
         requests = CounterMetricFamily("inference_requests", "Requests by how they ended", labels=(*_LABELS, "outcome"))
         info = GaugeMetricFamily("inference_model_info", "Always 1", labels=(*_LABELS, "platform", "provider"))
+        provider = GaugeMetricFamily(
+            "inference_execution_provider",
+            "1 when the session runs on what was asked for first, else 0",
+            labels=(*_LABELS, "requested", "active"),
+        )
         for model in models:
+            if model.active_providers:
+                wanted, active = model.config.providers[0].full_name, model.provider
+                provider.add_metric((*_names(model), wanted, active), float(wanted == active))
             for outcome in OUTCOMES:
                 requests.add_metric((*_names(model), outcome), model.stats.outcomes[outcome])
             info.add_metric((*_names(model), "onnxruntime", model.provider), 1)
         yield requests
         yield info
+        yield provider
         for name, text, read in _HISTOGRAMS:
             yield _histogram(name, text, models, read)
         for name, text, value in _GAUGES:

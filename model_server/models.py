@@ -1,10 +1,11 @@
-"""The labs' models, small and the same on every machine: `python -m model_server.models FOLDER`.
+"""The labs' models, small and the same on every machine: `python -m model_server.models FOLDER [--conv]`.
 
 Run at image-build time with nothing but NumPy installed. Writes `<FOLDER>/<model>/<version>/model.onnx`:
 
     mlp/1, mlp/2   float input [batch,20] → probabilities [batch,10]; 49,930 weights; the versions differ in weights
     fixed/1        the same network for exactly one row, so that it cannot be batched
     text/1         a sentence [batch] (BYTES) → label [batch] (BYTES) and probabilities [batch,4]
+    conv/1         an image [batch,3,64,64] → probabilities [batch,1000]; 10 MB, so only with `--conv`
 
 Not imported by the server.
 """
@@ -20,6 +21,9 @@ import numpy as np
 from model_server import onnx_writer as onnx
 
 LAYERS = (20, 208, 208, 10)
+CONV_INPUT = (3, 64, 64)
+_CHANNELS = (3, 16, 32, 40)
+_CLASSES = 1000
 
 #: What a `text` request can be about, and the words that say so.
 TOPICS = {
@@ -105,6 +109,43 @@ def text() -> bytes:
     )
 
 
+def conv() -> bytes:
+    """Return a network of three convolutions, each halving the image, and a layer of 1000 classes."""
+    random = np.random.Generator(np.random.PCG64(4))
+    nodes: list[bytes] = []
+    constants: list[bytes] = []
+    current = "input"
+    for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(_CHANNELS), start=1):
+        kernel = (random.random((fan_out, fan_in, 3, 3)) - 0.5).astype(np.float32) * np.float32(0.5)
+        constants.append(onnx.weights(f"k{layer}", kernel))
+        nodes.append(
+            onnx.node("Conv", [current, f"k{layer}"], [f"z{layer}"], kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+        )
+        nodes.append(onnx.node("Relu", [f"z{layer}"], [f"a{layer}"]))
+        current = f"a{layer}"
+    features = _CHANNELS[-1] * (CONV_INPUT[1] // 8) * (CONV_INPUT[2] // 8)
+    constants.append(onnx.weights("w", ((random.random((features, _CLASSES)) - 0.5) * 0.05).astype(np.float32)))
+    constants.append(onnx.weights("b", np.zeros(_CLASSES, dtype=np.float32)))
+    nodes.append(onnx.node("Flatten", [current], ["flat"], axis=1))
+    nodes.append(onnx.node("Gemm", ["flat", "w", "b"], ["scores"]))
+    nodes.append(onnx.node("Softmax", ["scores"], ["output"], axis=-1))
+    inputs = [onnx.value("input", onnx.FLOAT, ["batch", *CONV_INPUT])]
+    outputs = [onnx.value("output", onnx.FLOAT, ["batch", _CLASSES])]
+    return onnx.model("conv", nodes=nodes, constants=constants, inputs=inputs, outputs=outputs, opsets={"": 17})
+
+
+def write_conv(folder: Path) -> Path:
+    """Write `conv/1` and return its file.
+
+    Args:
+        folder: The model repository.
+    """
+    file = folder / "conv" / "1" / "model.onnx"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(conv())
+    return file
+
+
 def write(folder: Path) -> list[Path]:
     """Write all models and return the files.
 
@@ -128,10 +169,14 @@ def write(folder: Path) -> list[Path]:
 
 def main(argv: list[str]) -> int:
     """Write the models into the folder named on the command line and list the files on stdout."""
-    if len(argv) != 1 or argv[0].startswith("-"):
-        sys.stderr.write("usage: python -m model_server.models FOLDER\n")
+    folders = [argument for argument in argv if argument != "--conv"]
+    if len(folders) != 1 or folders[0].startswith("-"):
+        sys.stderr.write("usage: python -m model_server.models FOLDER [--conv]\n")
         return 2
-    for file in write(Path(argv[0])):
+    files = write(Path(folders[0]))
+    if "--conv" in argv:
+        files.append(write_conv(Path(folders[0])))
+    for file in files:
         sys.stdout.write(f"{file}\n")
     return 0
 

@@ -1,31 +1,30 @@
 """One version of one model in memory: its ONNX Runtime session, its signature, its worker.
 
-`repository` makes and loads them, `infer` runs them, `app` describes them. Loading happens in a thread of the
-repository; nothing here knows HTTP.
+`repository` makes, loads and closes them, `infer` runs them, `app` describes them. Loading happens in a thread of the
+repository; nothing here knows HTTP. `session` opens ONNX Runtime.
 """
 
 from __future__ import annotations
 
 import logging
-import statistics
+import math
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model_server import datatypes, logs
+from model_server import datatypes, guard, logs, providers
 from model_server.errors import BadRequest, ExecutionFailed, NotReady
 from model_server.stats import ModelStats
 from model_server.worker import Feeds, Outputs, Worker
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from model_server.config import Settings
     from model_server.faults import Faults
+    from model_server.model_config import Artifact, ModelConfig
 
-PROVIDER = "CPUExecutionProvider"
 PLATFORM = "onnxruntime_onnx"
 _WARM_UP_RUNS = 4
 
@@ -49,6 +48,11 @@ class Tensor:
     datatype: datatypes.Datatype
     shape: tuple[int, ...]
     first: str | None
+
+    @property
+    def least_bytes(self) -> int:
+        """How large the smallest tensor of this shape is."""
+        return math.prod(abs(size) for size in self.shape) * self.datatype.dtype.itemsize
 
     def zeros(self, rows: int) -> Any:
         """Return a tensor for the warm-up: `rows` in the first dimension if it may vary, 1 in others that may."""
@@ -75,33 +79,51 @@ def _same_first_dimension(tensors: list[Tensor]) -> bool:
 
 
 class Model:
-    """One version of one model, from the moment it was found on disk.
+    """One version of one model, from the moment it was found.
 
     Args:
         name: The folder's name.
-        version: Number of the version's folder.
-        file: The ONNX file.
-        settings: Threads, batch and queue limits.
+        version: Number of the version.
+        source: The ONNX file, or where to fetch it.
+        config: This model's settings.
+        settings: The server's.
         faults: Switches that slow it down or fail it.
 
     Attributes:
+        stats: Counters; they go on when the same version is loaded again.
+        in_flight: Requests that have begun and not ended.
         problem: Why it is not ready; None when it is.
+        required: Whether the server is not ready without it: true for what was there at the start.
     """
 
-    def __init__(self, name: str, version: int, file: Path, settings: Settings, faults: Faults) -> None:
+    def __init__(
+        self,
+        name: str,
+        version: int,
+        source: Path | Artifact,
+        *,
+        config: ModelConfig,
+        settings: Settings,
+        faults: Faults,
+    ) -> None:
         self.name = name
         self.version = version
-        self.file = file
+        self.source = source
+        self.config = config
         self.stats = ModelStats()
+        self.in_flight = 0
         self.problem: str | None = "loading"
+        self.required = False
+        self.fingerprint: tuple[int, ...] = ()
         self.inputs: dict[str, Tensor] = {}
         self.outputs: dict[str, Tensor] = {}
         self.batchable = False
-        self.provider = PROVIDER
+        self.active_providers: list[str] = []
         self._settings = settings
         self._faults = faults
         self._session: Any = None
         self._worker: Worker | None = None
+        self._halves = False
 
     @property
     def label(self) -> str:
@@ -109,9 +131,14 @@ class Model:
         return f"{self.name}/{self.version}"
 
     @property
+    def provider(self) -> str:
+        """The execution provider that runs it; before it is loaded, the one that is wanted."""
+        return self.active_providers[0] if self.active_providers else self.config.providers[0].full_name
+
+    @property
     def max_batch_size(self) -> int:
         """As `/config` says it: 0 for a model whose requests are never joined."""
-        return self._settings.batch_limit if self.batchable else 0
+        return self.config.batch_limit if self.batchable else 0
 
     @property
     def pending(self) -> int:
@@ -133,58 +160,109 @@ class Model:
         """Load, warm up and start the worker; a failure is logged and becomes `problem`, it is never raised."""
         began = perf_counter()
         try:
-            self._open()
+            file = self._locate()
+            guard.inspect(file, self._settings.max_model_bytes)
+            self._open(file)
             seconds_per_run = self._warm_up()
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no base, and no file may end the server
-            self.problem = f"failed to load: {' '.join(str(error).split())}"
-            logs.event(
-                logging.ERROR, "model failed to load", model=self.name, version=self.version, path=str(self.file),
-                reason=self.problem.removeprefix("failed to load: "),
-            )  # fmt: skip
+            self.fail(" ".join(str(error).split()) or type(error).__name__)
             return
         self._worker = Worker(
             self._run_with_faults,
             stats=self.stats,
-            batch_limit=self._settings.batch_limit,
-            queue_size=self._settings.queue_size,
-            inline_below_seconds=0 if self._faults.latency_seconds else self._settings.inline_below_seconds,
+            batch_limit=self.config.batch_limit,
+            queue_size=self.config.queue_size,
+            instances=self.config.instances,
+            inline_below_seconds=0 if self._faults.latency_seconds else self.config.inline_below_seconds,
             expected_seconds=seconds_per_run + self._faults.latency_seconds,
         )
         self.stats.load_seconds = perf_counter() - began
         self.problem = None
         logs.event(
             logging.INFO, "model loaded", model=self.name, version=self.version, provider=self.provider,
-            threads=self._settings.session_threads, batching=self.batchable, seconds=round(self.stats.load_seconds, 4),
+            threads=self.config.threads, batching=self.batchable, seconds=round(self.stats.load_seconds, 4),
         )  # fmt: skip
+        if wrong := providers.refusal(self.config.providers, self.active_providers):
+            logs.event(logging.WARNING, "execution provider not in use", model=self.name, reason=wrong)
 
-    def _open(self) -> None:
+    def fail(self, reason: str) -> None:
+        """Record and log why it cannot be served.
+
+        Args:
+            reason: One line.
+        """
+        self.problem = f"failed to load: {reason}"
+        self._session = None
+        path = str(self.source) if isinstance(self.source, Path) else "artifact"
+        logs.event(
+            logging.ERROR, "model failed to load", model=self.name, version=self.version, path=path, reason=reason
+        )
+
+    def close(self, reason: str) -> None:
+        """Run what is queued, then give the memory back; blocks, so not from the event loop.
+
+        Args:
+            reason: What `problem` says from now on.
+        """
+        self.problem = reason
+        if self._worker is not None:
+            self._worker.stop()
+        self._worker = self._session = None
+
+    def _locate(self) -> Path:
+        """Return the real file, fetched if need be, and remember what it looked like."""
+        if isinstance(self.source, Path):
+            file = guard.inside(self.source, self._settings.model_path)
+        else:
+            from model_server import artifacts  # noqa: PLC0415 - HTTP and zip, only where artifacts are used
+
+            cache = Path(self._settings.cache_path) if self._settings.cache_path else artifacts.default_cache()
+            file = artifacts.fetch(self.source, cache, self._settings.max_model_bytes)
+        return file
+
+    def _open(self, file: Path) -> None:
+        if self.config.provider_policy == "require" and (reason := providers.unavailable(self.config.providers)):
+            raise LoadError(reason)
         import onnxruntime  # noqa: PLC0415 - a third of the cold start; liveness answers before it is through
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._settings.session_threads
+        options.intra_op_num_threads = self.config.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # its lines are not JSON; errors come as exceptions as well
         if self._settings.cpu_quota is not None:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(self.file), options, providers=[PROVIDER])
-        self.provider = self._session.get_providers()[0]
+        wanted = providers.known_here(self.config.providers)
+        self._session = onnxruntime.InferenceSession(str(file), options, providers=wanted)
+        self.active_providers = self._session.get_providers()
         self.inputs = {tensor.name: _tensor(tensor) for tensor in self._session.get_inputs()}
         self.outputs = {tensor.name: _tensor(tensor) for tensor in self._session.get_outputs()}
+        self._check_signature()
         everything = [*self.inputs.values(), *self.outputs.values()]
-        self.batchable = self._settings.batch_limit > 1 and _same_first_dimension(everything)
+        self.batchable = self.config.batch_limit > 1 and _same_first_dimension(everything)
+
+    def _check_signature(self) -> None:
+        """Refuse what no request could ever carry."""
+        limit = self._settings.max_body_bytes
+        for tensor in self.inputs.values():
+            if tensor.least_bytes > limit:
+                raise LoadError(f"input {tensor.name} takes {tensor.least_bytes} bytes, over max_body_bytes ({limit})")
+        names = {tensor.datatype.name for tensor in (*self.inputs.values(), *self.outputs.values())}
+        self._halves = "BF16" in names
+        if self._halves and any(tensor.datatype.name == "BYTES" for tensor in self.inputs.values()):
+            raise LoadError("BF16 beside an input of texts cannot be served")
 
     def _warm_up(self) -> float:
         """Prove that a request would succeed, and that two can be joined; return the seconds of a run."""
-        if not self._settings.warm_up:
+        if not self.config.warm_up:
             return 1.0  # unknown: not inline until it has shown to be quick
         times = []
         for _ in range(_WARM_UP_RUNS):
             began = perf_counter()
-            self._session.run(None, {name: tensor.zeros(1) for name, tensor in self.inputs.items()})
+            self.run({name: tensor.zeros(1) for name, tensor in self.inputs.items()})
             times.append(perf_counter() - began)
         if self.batchable:
             self.batchable = self._joins()
-        return statistics.median(times)
+        return sorted(times)[_WARM_UP_RUNS // 2]
 
     def _joins(self) -> bool:
         try:
@@ -201,6 +279,8 @@ class Model:
             ExecutionFailed: It could not run for another reason.
         """
         try:
+            if self._halves:
+                return self._run_halves(feeds)
             outputs: Outputs = self._session.run(None, feeds)
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
@@ -209,6 +289,33 @@ class Model:
             raise ExecutionFailed(f"the model could not be run: {reason}") from error
         return outputs
 
+    def _run_halves(self, feeds: Feeds) -> Outputs:
+        """Run a model with BF16, which NumPy does not have: such tensors go in and out as memory."""
+        import onnxruntime  # noqa: PLC0415 - long loaded
+
+        make = onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type
+        values = {
+            name: make(np.ascontiguousarray(array), datatypes.BF16_ONNX)
+            if self.inputs[name].datatype.name == "BF16"
+            else onnxruntime.OrtValue.ortvalue_from_numpy(array)
+            for name, array in feeds.items()
+        }
+        return [
+            datatypes.copy_halves(value.data_ptr(), value.shape()) if tensor.datatype.name == "BF16" else value.numpy()
+            for tensor, value in zip(
+                self.outputs.values(), self._session.run_with_ort_values(None, values), strict=True
+            )
+        ]
+
     def _run_with_faults(self, feeds: Feeds) -> Outputs:
         self._faults.before_run()
-        return self.run(feeds)
+        if not (self.config.pad_batches and self.batchable):
+            return self.run(feeds)
+        rows = len(next(iter(feeds.values())))
+        full = 1 << (rows - 1).bit_length()
+        if full == rows:
+            return self.run(feeds)
+        padded = {
+            name: np.concatenate([array, np.repeat(array[-1:], full - rows, axis=0)]) for name, array in feeds.items()
+        }
+        return [output[:rows] for output in self.run(padded)]

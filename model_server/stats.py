@@ -65,7 +65,6 @@ class ModelStats:
         batches: Executions and their time by number of rows.
         decode: Reading requests.
         encode: Writing answers.
-        in_flight: Requests that have begun and not ended.
         load_seconds: From the file to the end of the warm-up.
         last_inference: Unix time of the last success; 0 for never.
     """
@@ -79,7 +78,6 @@ class ModelStats:
     decode: Span = field(default_factory=Span)
     encode: Span = field(default_factory=Span)
     failures: Span = field(default_factory=Span)
-    in_flight: int = 0
     load_seconds: float = 0.0
     last_inference: float = 0.0
 

@@ -1,13 +1,15 @@
-"""Greedy batching: one thread per model that takes everything queued, at once, without ever waiting for more.
+"""Greedy batching: a thread per model instance that takes everything queued, at once, without ever waiting for more.
 
 `infer` awaits `Worker.submit`; the thread runs the model and hands results back to the event loop, one call per
 batch. When nothing is queued and runs are quick, the model runs in the event loop itself, which saves the hand-off.
-The queue is bounded: one request too many is refused at once. Knows nothing of ONNX or HTTP.
+The queue is bounded: one request too many is refused at once. A request whose client has gone or whose deadline is
+over when its turn comes is not run. Knows nothing of ONNX or HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import threading
 from collections import deque
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model_server.errors import ExecutionFailed, NotReady, Overloaded, ServerError
+from model_server.errors import ClientGone, DeadlineExceeded, ExecutionFailed, NotReady, Overloaded, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -40,12 +42,16 @@ class Job:
         feeds: Input tensors by name.
         rows: Size of the first dimension.
         key: Jobs with equal keys can be joined along the first dimension; None: never.
+        timeout_s: Seconds after which the answer is of no use; 0: none.
+        gone: Says whether the client has gone; asked from the worker's thread.
     """
 
     feeds: Feeds
     rows: int
     key: Hashable | None
     queued_at: float = field(default_factory=perf_counter)
+    timeout_s: float = 0.0
+    gone: Callable[[], bool] | None = None
     future: asyncio.Future[Outputs] | None = None
 
 
@@ -60,13 +66,14 @@ class _Done:
 
 
 class Worker:
-    """The thread and queue of one model.
+    """The threads and the queue of one model.
 
     Args:
         run: Executes the model; raises ServerError when it cannot.
         stats: Where queue wait, run time and batch sizes are counted.
         batch_limit: Most rows in one execution.
         queue_size: Most requests waiting.
+        instances: Threads, each with an execution of its own.
         inline_below_seconds: Run in the event loop below this average run time; 0 never does.
         expected_seconds: First guess of the run time, from the warm-up.
     """
@@ -78,6 +85,7 @@ class Worker:
         stats: ModelStats,
         batch_limit: int,
         queue_size: int,
+        instances: int,
         inline_below_seconds: float,
         expected_seconds: float,
     ) -> None:
@@ -89,10 +97,12 @@ class Worker:
         self._average = expected_seconds
         self._queue: deque[Job] = deque()
         self._wake = threading.Condition()
-        self._busy = False
+        self._busy = instances  # until each thread waits for the first time
         self._stopped = False
-        self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
-        self._thread.start()
+        self._instances = instances
+        self._threads = [threading.Thread(target=self._work, name="batcher", daemon=True) for _ in range(instances)]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def pending(self) -> int:
@@ -101,8 +111,8 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether the thread still takes work."""
-        return self._thread.is_alive() and not self._stopped
+        """Whether all threads still take work."""
+        return not self._stopped and all(thread.is_alive() for thread in self._threads)
 
     async def submit(self, job: Job) -> Outputs:
         """Run the job and return its outputs.
@@ -110,6 +120,8 @@ class Worker:
         Raises:
             Overloaded: The queue is full.
             NotReady: The worker was stopped.
+            DeadlineExceeded: The answer did not come in time.
+            ClientGone: Nobody waits for it any more.
             ExecutionFailed: The model could not run on this input.
         """
         if self._may_run_inline(job):
@@ -119,23 +131,32 @@ class Worker:
             if isinstance(result, ServerError):
                 raise result
             return result
-        # While the thread is idle, the first in the queue is as good as running.
-        if len(self._queue) >= self._queue_size + (not self._busy):
+        # While a thread is idle, the first in the queue is as good as running.
+        if len(self._queue) >= self._queue_size + self._instances - self._busy:
             wait = math.ceil(len(self._queue) * self._average)
             raise Overloaded(f"queue full: {self._queue_size} requests wait", retry_after_s=max(1, wait))
-        job.future = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        job.future = loop.create_future()
         with self._wake:
             if self._stopped:
                 raise NotReady("the model is being unloaded")
             self._queue.append(job)
             self._wake.notify()
-        return await job.future
+        if not job.timeout_s:
+            return await job.future
+        timer = loop.call_later(job.timeout_s, _expire, job.future)
+        try:
+            return await job.future
+        finally:
+            timer.cancel()
 
     def stop(self) -> None:
-        """End the thread once the queue is empty."""
+        """End the threads once the queue is empty, and wait for that; not from the event loop."""
         with self._wake:
             self._stopped = True
-            self._wake.notify()
+            self._wake.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def _may_run_inline(self, job: Job) -> bool:
         return (
@@ -145,30 +166,51 @@ class Worker:
     def _work(self) -> None:
         while jobs := self._take():
             done = self._execute(jobs)
-            waiting = [job.future for job in jobs if job.future is not None]
-            if waiting:
-                try:
-                    waiting[0].get_loop().call_soon_threadsafe(self._deliver, done)
-                except RuntimeError:  # the loop has ended, so nobody waits any more
-                    return
+            self._in_loop(jobs[0], self._deliver, done)
 
     def _take(self) -> list[Job]:
         """Wait for work, then take all that fits into one execution; empty means stop."""
         with self._wake:
-            self._busy = False
-            while not self._queue:
-                if self._stopped:
-                    return []
-                self._wake.wait()
-            self._busy = True
-            jobs = [self._queue.popleft()]
-            rows = jobs[0].rows
-            while self._queue and jobs[0].key is not None and self._queue[0].key == jobs[0].key:
-                rows += self._queue[0].rows
-                if rows > self._batch_limit:
-                    break
-                jobs.append(self._queue.popleft())
-            return jobs
+            self._busy -= 1
+            try:
+                while True:
+                    while self._queue and not self._wanted(self._queue[0]):
+                        self._queue.popleft()
+                    if self._queue:
+                        return self._batch()
+                    if self._stopped:
+                        return []
+                    self._wake.wait()
+            finally:
+                self._busy += 1
+
+    def _batch(self) -> list[Job]:
+        jobs = [self._queue.popleft()]
+        rows = jobs[0].rows
+        while self._queue and jobs[0].key is not None and self._queue[0].key == jobs[0].key:
+            if not self._wanted(self._queue[0]):
+                self._queue.popleft()
+                continue
+            rows += self._queue[0].rows
+            if rows > self._batch_limit:
+                break
+            jobs.append(self._queue.popleft())
+        return jobs
+
+    def _wanted(self, job: Job) -> bool:
+        """Whether anybody still waits for a job; a client that has gone is told to its coroutine."""
+        if job.future is not None and job.future.done():
+            return False
+        if job.gone is not None and job.gone():
+            self._in_loop(job, _abandon, job)
+            return False
+        return True
+
+    @staticmethod
+    def _in_loop(job: Job, call: Callable[[Any], None], argument: Any) -> None:
+        if job.future is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, so nobody waits any more
+                job.future.get_loop().call_soon_threadsafe(call, argument)
 
     def _execute(self, jobs: list[Job]) -> _Done:
         began = perf_counter()
@@ -213,3 +255,13 @@ class Worker:
         for job in done.jobs:
             self._stats.queue.observe(max(0.0, done.began - job.queued_at))
             self._stats.compute.observe(done.seconds)
+
+
+def _expire(future: asyncio.Future[Outputs]) -> None:
+    if not future.done():
+        future.set_exception(DeadlineExceeded("the deadline is over"))
+
+
+def _abandon(job: Job) -> None:
+    if job.future is not None and not job.future.done():
+        job.future.set_exception(ClientGone("the client has gone"))

@@ -21,15 +21,15 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     command = [sys.executable, "-m", "model_server.models", str(folder)]
     subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-    _write_echo(folder / "echo" / "1")
+    kinds = ["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64"]
+    _write_echo(folder / "echo" / "1", [*kinds, "FLOAT16", "FLOAT", "DOUBLE", "STRING"])
+    _write_echo(folder / "halves" / "1", ["BFLOAT16", "FLOAT"])
     return folder
 
 
-def _write_echo(folder: Path) -> None:
+def _write_echo(folder: Path, kinds: list[str]) -> None:
     from onnx import TensorProto, checker, helper, save  # noqa: PLC0415 - half a second that most tests do not need
 
-    kinds = ["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64"]
-    kinds += ["FLOAT16", "FLOAT", "DOUBLE", "STRING"]
     shape = ["rows", 3]
     graph = helper.make_graph(
         [helper.make_node("Identity", [kind], [kind + "_OUT"]) for kind in kinds],

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 START_S = 30.0
@@ -61,12 +61,17 @@ class Server:
         return f"http://127.0.0.1:{self.log('listening')['port']}"
 
     def wait_ready(self) -> None:
+        url = f"{self.url}/v2/health/ready"
+        with httpx.Client() as http:
+            self.wait_for(lambda: http.get(url).status_code == 200)
+
+    def wait_for(self, true: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
-            if httpx.get(f"{self.url}/v2/health/ready").status_code == 200:
+            if true():
                 return
             time.sleep(0.02)
-        pytest.fail(f"never ready; logged: {self.lines}")
+        pytest.fail(f"it never came about; logged: {self.lines}")
 
     def wait_exit(self, seconds: float = START_S) -> int:
         code = self.process.wait(seconds)

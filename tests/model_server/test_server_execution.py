@@ -43,6 +43,36 @@ async def test_everything_queued_runs_together_and_each_gets_its_own_rows(models
     assert sum(sizes.values()) <= 6
 
 
+async def test_deadlines_and_lost_clients_free_the_queue(models: Path) -> None:
+    with running(models, FAULT_LATENCY_SECONDS="1", BATCH_LIMIT="1", DEADLINE_SECONDS="20", **SLOW) as server:
+        server.wait_ready()
+        async with client(server.url) as http:
+
+            async def until(line: str) -> None:
+                while line not in (await http.get("/metrics")).text:  # noqa: ASYNC110 - asks another process
+                    await asyncio.sleep(0.01)
+
+            first = asyncio.ensure_future(http.post("/v2/models/mlp/infer", json=mlp_request(1.0)))
+            await until('inference_requests_in_flight{model="mlp",version="1"} 1.0')
+            began = time.monotonic()
+            hasty = mlp_request(1.0) | {"parameters": {"timeout": 50_000}}
+            late = await http.post("/v2/models/mlp/infer", json=hasty)
+            assert (late.status_code, late.json()) == (504, {"error": "the deadline is over"})
+            lost = [asyncio.ensure_future(http.post("/v2/models/mlp/infer", json=mlp_request(1.0))) for _ in range(5)]
+            await until('inference_requests_in_flight{model="mlp",version="1"} 6.0')
+            for each in lost:
+                each.cancel()
+            last = asyncio.ensure_future(http.post("/v2/models/mlp/infer", json=mlp_request(1.0)))
+            assert (await first).status_code == 200
+            assert (await last).status_code == 200
+            assert time.monotonic() - began < 5  # the five that nobody waits for were not run
+            await until('inference_requests_total{model="mlp",outcome="cancelled",version="1"} 5.0')
+            metrics = (await http.get("/metrics")).text
+            ran = (await http.get("/v2/models/mlp/stats")).json()["model_stats"][0]["execution_count"]
+    assert 'inference_requests_total{model="mlp",outcome="rejected",version="1"} 1.0' in metrics
+    assert ran == 2
+
+
 async def test_overload_is_refused_at_once_and_probes_stay_quick(models: Path) -> None:
     with running(models, "--queue-size", "2", FAULT_LATENCY_SECONDS="0.5", BATCH_LIMIT="1", **SLOW) as server:
         server.wait_ready()

@@ -100,6 +100,28 @@ def test_every_datatype_survives_json_and_binary_in_one_request(client: httpx.Cl
     assert response.content[length:] == values["INT16"].tobytes() + values["FLOAT"].tobytes()
 
 
+def test_bf16_is_exact_as_binary_and_rounded_in_json(client: httpx.Client) -> None:
+    raw = np.array([0x3F80, 0xC000, 0x7F80, 0x0001], "<u2").tobytes()  # 1, -2, infinity, the smallest
+    other = {"name": "FLOAT", "shape": [2, 3], "datatype": "FP32", "data": [0.0] * 6}
+    halves = {"name": "BFLOAT16", "shape": [2, 3], "datatype": "BF16"}
+    wanted = {"parameters": {"binary_data_output": True}, "outputs": [{"name": "BFLOAT16_OUT"}]}
+    raw += b"\x00" * 4
+    head = json.dumps({"inputs": [other, halves | {"parameters": {"binary_data_size": 12}}]} | wanted).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    response = client.post("/v2/models/halves/infer", content=head + raw, headers=headers)
+    assert response.content[int(response.headers["inference-header-content-length"]) :] == raw
+    request = {"inputs": [other, halves | {"data": [1.0, -2.5, 1.00390625, 1.01171875, 3.0e38, 0.1]}]}
+    got = outputs(client.post("/v2/models/halves/infer", json=request))["BFLOAT16_OUT"]["data"]
+    assert got == [
+        1.0,
+        -2.5,
+        1.0,
+        1.015625,
+        pytest.approx(3.0e38, rel=0.01),
+        pytest.approx(0.1, rel=1e-3),
+    ]  # ties go to even
+
+
 def test_all_outputs_as_binary(client: httpx.Client) -> None:
     response = client.post(
         "/v2/models/mlp/infer", json=mlp_request(1.0, 1.0) | {"parameters": {"binary_data_output": True}}
@@ -142,7 +164,7 @@ def one(**changes: Any) -> dict[str, Any]:
         one(data=[[1.0] * 9, [1.0] * 11]),
         one(data=[1.0] * 19 + ["x" * 100_000]), one(data=[True] * 20), one(parameters={"binary_data_size": 80}),
         {"inputs": mlp_request(1.0)["inputs"] * 2}, one() | {"id": 7}, one() | {"outputs": [{"name": "nope"}]},
-        one() | {"outputs": 1}, one() | {"parameters": []},
+        one() | {"outputs": 1}, one() | {"parameters": []}, one() | {"parameters": {"timeout": "1"}},
     ],
 )  # fmt: skip
 def test_a_wrong_request_gets_400_and_keeps_its_connection(client: httpx.Client, body: Any) -> None:

@@ -1,0 +1,114 @@
+"""Starts what is measured, each on the server's core, and reads what the kernel says it used.
+
+`__main__` starts one after the other and keeps them running for the alternating rounds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_START_S = 60.0
+#: Variables of a server that observes all it can; the share of traced requests is what production uses.
+OBSERVED = {"ACCESS_LOG": "1", "TRACE_SAMPLE": "0.01"}
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A running server.
+
+    Attributes:
+        name: In the report.
+        port: Where it listens.
+        pid: Its process.
+        cold_start: Seconds from its start to its first answer.
+    """
+
+    name: str
+    port: int
+    pid: int
+    cold_start: float
+
+    def cpu(self) -> float:
+        """Return the CPU seconds of all its threads so far."""
+        total = 0
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            with contextlib.suppress(OSError):  # a thread that has just ended
+                total += int((task / "schedstat").read_text().split()[0])
+        return total / 1e9
+
+    def memory(self) -> float:
+        """Return its resident memory in MB."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) * 1024 / 1e6
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def start(name: str, *, file: Path, request: bytes, core: int, models: Path) -> Iterator[Contender]:
+    """Start a server, wait for its first answer, and end it afterwards.
+
+    Args:
+        name: floor, bare or observed.
+        file: The model, for the floor.
+        request: A whole HTTP request that a working server answers with 200.
+        core: To pin it to.
+        models: The model repository, for the server.
+    """
+    port = _free_port()
+    environment = dict(os.environ)
+    if name == "floor":
+        command = [sys.executable, "-m", "model_server.bench.floor", str(port), str(file)]
+    else:
+        command = [sys.executable, "-m", "model_server"]
+        environment |= {"MODEL_PATH": str(models), "MODEL_NAME": file.parts[-3], "HOST": "127.0.0.1", "PORT": str(port)}
+        environment |= OBSERVED if name == "observed" else {}
+    began = time.monotonic()
+    process = subprocess.Popen(["taskset", "-c", str(core), *command], env=environment, stdout=subprocess.DEVNULL)
+    try:
+        while not _answers(port, request):
+            if process.poll() is not None or time.monotonic() - began > _START_S:
+                sys.exit(f"{name} does not start: {' '.join(command)}")
+            time.sleep(0.005)
+        yield Contender(name, port, process.pid, time.monotonic() - began)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(port: int, request: bytes) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(request)
+            return connection.recv(15).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
+
+
+def raw(file: Path, *, core: int, seconds: float) -> dict[str, float]:
+    """Return how often per second the model runs without a server, and the CPU time of one run.
+
+    Args:
+        file: The model.
+        core: To pin it to.
+        seconds: How long to run it.
+    """
+    command = ["taskset", "-c", str(core), sys.executable, "-m", "model_server.bench.raw", str(file), str(seconds)]
+    runs, passed, cpu = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return {"rps": int(runs) / float(passed), "cpu_us": float(cpu) / int(runs) * 1e6}

@@ -1,0 +1,69 @@
+"""The benchmark's JSON as the table of the README.
+
+`__main__` calls `table` and, with `--readme`, `into`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
+_NAMES = {
+    "floor": "hand-written asyncio protocol (the floor)",
+    "bare": "this server",
+    "observed": "this server, every request logged, 1 % traced",
+}
+
+
+def table(results: dict[str, Any]) -> str:
+    """Return the table in Markdown.
+
+    Args:
+        results: What `__main__` writes as JSON.
+    """
+    work = results["workloads"]
+    floor = work["mlp-json"]["floor"]["cpu_us"]
+    heads = [
+        "Server",
+        "mlp JSON, CPU µs per request",
+        "× floor",
+        "mlp JSON rps",
+        "conv JSON × raw",
+        "conv binary × raw",
+    ]
+    heads += ["MB", "cold start s"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for key, name in _NAMES.items():
+        mlp = work["mlp-json"][key]
+        cells = [f"{mlp['cpu_us']:.0f}", f"{mlp['cpu_us'] / floor:.2f}", f"{mlp['rps']:,.0f}"]
+        cells += [_times_raw(work.get(each, {}), key) for each in ("conv-json", "conv-binary")]
+        cells += [f"{mlp['memory_mb']:.0f}", f"{mlp['cold_start_s']:.2f}"]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    about = results["machine"]
+    lines += [
+        "",
+        f"{about['rounds']} alternating rounds of {about['seconds']:g} s, {about['connections']} connections, ",
+    ]
+    lines[-1] += f"× raw by CPU time, server and client on one core each of {about['cpu']}, Python {about['python']}, "
+    lines[-1] += f"onnxruntime {about['onnxruntime']}; load of the machine at the start: {about['load']:.1f}."
+    return "\n".join(lines)
+
+
+def _times_raw(workload: dict[str, Any], key: str) -> str:
+    """Throughput against the bare model's, by CPU time: what a core to itself would show, however busy the machine."""
+    return f"{workload['raw']['cpu_us'] / workload[key]['cpu_us']:.2f}" if key in workload else "–"
+
+
+def into(readme: Path, text: str) -> None:
+    """Put the table between its marks in the README.
+
+    Args:
+        readme: Holds both marks.
+        text: The table.
+    """
+    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")

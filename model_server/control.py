@@ -1,0 +1,95 @@
+"""The protocol's repository extension: index, load, unload. `app` adds these routes.
+
+Load and unload answer 403 unless the server was started with `model_control`: whoever can ask for a prediction must not
+be able to take it away from everybody else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+
+from model_server.errors import BadRequest, Forbidden, TooLarge
+
+if TYPE_CHECKING:
+    from model_server.state import State
+
+_LONGEST_BODY = 64 << 10
+
+
+async def _document(request: Request) -> dict[str, Any]:
+    """Read a small JSON object; no body is an empty one, whatever the content type says."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LONGEST_BODY:
+            raise TooLarge(f"the body is over {_LONGEST_BODY} bytes")
+    if not body.strip():
+        return {}
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise BadRequest("the request is not valid JSON") from None
+    if not isinstance(content, dict):
+        raise BadRequest("the request must be a JSON object")
+    return content
+
+
+def _override(document: dict[str, Any]) -> Any:
+    """Return the settings in a load request: `parameters.config`, a text of JSON, as Triton's clients send it."""
+    parameters = document.get("parameters")
+    if parameters is None:
+        return None
+    if not isinstance(parameters, dict):
+        raise BadRequest("parameters must be an object")
+    if any(key.startswith("file:") for key in parameters):
+        raise BadRequest("files cannot be sent in a load request")
+    text = parameters.get("config")
+    if text is None:
+        return None
+    try:
+        content = orjson.loads(text) if isinstance(text, str) else text
+    except orjson.JSONDecodeError:
+        raise BadRequest("parameter config is not valid JSON") from None
+    if isinstance(content, dict) and "artifacts" in content:
+        raise BadRequest("artifacts belong into the model's config file: no request may tell the server what to fetch")
+    return content
+
+
+def add_routes(api: FastAPI, state: State) -> None:
+    """Add the extension's routes.
+
+    Args:
+        api: To add to.
+        state: Repository and settings.
+    """
+
+    def allowed() -> None:
+        if not state.settings.model_control:
+            raise Forbidden("load and unload are off; start the server with model_control")
+
+    @api.post("/v2/repository/index")
+    async def index(request: Request) -> Response:
+        """List every model with its state; `{"ready": true}` leaves out what is not ready."""
+        ready = (await _document(request)).get("ready", False)
+        rows = await state.repository.index()
+        chosen = [row for row in rows if row["state"] == "READY"] if ready is True else rows
+        return Response(orjson.dumps(chosen), media_type="application/json")
+
+    @api.post("/v2/repository/models/{name}/load")
+    async def load(name: str, request: Request) -> Response:
+        """Serve what the model's folder holds now; answers when it does."""
+        allowed()
+        await state.repository.load(name, _override(await _document(request)))
+        return Response(b"{}", media_type="application/json")
+
+    @api.post("/v2/repository/models/{name}/unload")
+    async def unload(name: str, request: Request) -> Response:
+        """Stop serving a model; answers when its requests are done and its memory is free."""
+        allowed()
+        await _document(request)
+        await state.repository.unload(name)
+        return Response(b"{}", media_type="application/json")
