@@ -133,6 +133,17 @@ def test_pods_outlive_a_killed_supervisor(handle: ClusterHandle, here: Layout, p
     assert start_time(supervisor) is None
 
 
+def test_up_waits_for_what_is_being_started_again(
+    handle: ClusterHandle, here: Layout, provider: EngineProvider
+) -> None:
+    supervisor = json.loads(here.state.read_text())["pid"]
+    os.kill(component(here, "kube-apiserver")["pid"], signal.SIGKILL)
+    eventually(lambda: not component(here, "kube-apiserver")["ready"])
+    assert provider.up(NAME).id == handle.id
+    assert component(here, "kube-apiserver")["ready"]
+    assert json.loads(here.state.read_text())["pid"] == supervisor
+
+
 def test_a_power_cut_loses_nothing_that_was_said_to_the_api(
     handle: ClusterHandle, here: Layout, provider: EngineProvider
 ) -> None:

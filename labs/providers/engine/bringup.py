@@ -36,6 +36,7 @@ from labs.providers.engine.settling import settle
 from labs.providers.engine.state import reload_plan, start_supervisor
 
 START_SECONDS = 120
+LEASE_SECONDS = 16
 FIRST_SECONDS = 300
 ADDON_NAMESPACES = ["kube-system", "lab-system"]
 
@@ -138,6 +139,16 @@ class Bringup:
             start_supervisor(self.layout)
             wait_until(self.layout, "the control plane", START_SECONDS, lambda: unready_components(self.layout))
         self._wait_usable(record, began)
+
+    def await_running(self, record: Record) -> None:
+        """Wait for a cluster whose supervisor is at work: it is starting, or starts a component again.
+
+        Raises:
+            EngineError: It does not become usable.
+        """
+        with step(self.emit, "components", "Waiting for the components that start", f"≤ {START_SECONDS} s"):
+            wait_until(self.layout, "the components", START_SECONDS, lambda: unready_components(self.layout))
+        self._wait_usable(record, time.time() - LEASE_SECONDS)
 
     def nodes(self, record: Record) -> list[Node]:
         """Return the nodes of the cluster."""

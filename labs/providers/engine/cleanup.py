@@ -64,7 +64,11 @@ def remove_all_but_root(layout: Layout) -> None:
 
 
 def stop_host_processes(layout: Layout) -> None:
-    """End the components that a killed supervisor left, but neither pods nor the shims that hold them."""
+    """End the supervisor, and the components that a killed one left, but neither pods nor the shims that hold them."""
+    supervisor = supervisor_pid(layout)
+    if supervisor is not None:
+        kill([supervisor])
+        wait_gone([supervisor])
     supervised = {c["pid"] for c in components(layout).values() if is_alive(c["pid"], c["started"])}
     kill(supervised)
     wait_gone(supervised)

@@ -130,7 +130,7 @@ def _api_server(layout: Layout, record: Record, binary: Path) -> ProcessSpec:
     path = "version" if record.ready else "readyz"
     probe = Probe("https", f"{addresses.server}/{path}", str(pki / "ca.crt"))
     return _spec(
-        layout, "kube-apiserver", argv, env={"GOGC": "200", "GOMEMLIMIT": "210MiB"}, after=("etcd",), probe=probe
+        layout, "kube-apiserver", argv, env={"GOGC": "200", "GOMEMLIMIT": "190MiB"}, after=("etcd",), probe=probe
     )
 
 

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from grader.capabilities import Capabilities
 from labs import paths
 from labs.errors import ClusterError, EngineError, LabsError, MachineError, UsageError
-from labs.events import Listener, State, Step, silent
+from labs.events import Listener, Notice, State, Step, silent
 from labs.providers.base import (
     DEFAULT_NAME,
     DEFAULT_PROFILE,
@@ -29,6 +29,7 @@ from labs.providers.engine.api import ApiClient
 from labs.providers.engine.bringup import Bringup
 from labs.providers.engine.layout import Layout
 from labs.providers.engine.locking import cluster_lock
+from labs.providers.engine.plan import load_plan
 from labs.providers.engine.processes import memory
 from labs.providers.engine.profile import load_profile
 from labs.providers.engine.readiness import step, unready_components
@@ -75,13 +76,8 @@ class EngineProvider:
             if record is None or not record.ready:
                 cleanup.remove_all_but_root(layout)
                 record = bringup.fresh()
-            elif _nodes_are_there(bringup, record):
-                cleanup.stop_host_processes(layout)
-                bringup.resume(record)
             else:
-                with step(emit, "repair", f"Clearing up after cluster {name} was cut off"):
-                    cleanup.stop(layout)
-                bringup.start(record)
+                _repair(bringup, record)
             return _handle(layout, record)
 
     def down(self, name: str = DEFAULT_NAME, *, emit: Listener = silent) -> None:
@@ -241,10 +237,35 @@ def _is_running(layout: Layout) -> bool:
 
 
 def _nodes_are_there(bringup: Bringup, record: Record) -> bool:
-    """Say whether the nodes outlived their supervisor, so that pods need not be started again."""
-    mounts = cleanup.namespace_mounts(bringup.layout)
-    wanted = {bringup.layout.namespace(node.name, kind) for node in bringup.nodes(record) for kind in ("net", "mnt")}
-    return wanted <= mounts.keys()
+    """Say whether every node was wholly made and is still there; the plan names the kubelets only after that."""
+    layout, nodes = bringup.layout, bringup.nodes(record)
+    wanted = {layout.namespace(node.name, kind) for node in nodes for kind in ("net", "mnt")}
+    if not wanted <= cleanup.namespace_mounts(layout).keys():
+        return False
+    try:
+        planned = {spec.name for spec in load_plan(layout.plan)}
+    except (OSError, ValueError):
+        return False
+    return {f"{node.name}/kubelet" for node in nodes} <= planned
+
+
+def _repair(bringup: Bringup, record: Record) -> None:
+    """Bring a cluster back that is not wholly there, with the least that does it."""
+    layout = bringup.layout
+    try:
+        whole = _nodes_are_there(bringup, record)
+        if whole and supervisor_pid(layout) is not None:
+            bringup.await_running(record)
+            return
+        if whole:
+            cleanup.stop_host_processes(layout)
+            bringup.resume(record)
+            return
+    except EngineError as error:
+        bringup.emit(Notice(f"starting all of it anew: {error.message}", warning=True))
+    with step(bringup.emit, "repair", f"Clearing up after cluster {layout.name} was cut off"):
+        cleanup.stop(layout)
+    bringup.start(record)
 
 
 def _node_states(layout: Layout, record: Record) -> tuple[dict[str, str], str]:
