@@ -216,10 +216,13 @@ def _inner(file: ScenarioFile, folder: Path, document: Document) -> Iterator[Dat
             yield DataError(f"two checks are called `{check.id}`", where=where, hint=f"see line {seen[check.id]}")
         seen.setdefault(check.id, document.line(("checks", index, "id")))
     for index, check in enumerate(file.checks):
-        if check.sustained and (check.sustained.check not in seen or check.sustained.check == check.id):
-            message = f"`sustained` names no other check of this scenario: `{check.sustained.check}`"
-            hint = nearest(check.sustained.check, set(seen) - {check.id})
-            yield DataError(message, where=document.where(("checks", index, "sustained", "check")), hint=hint)
+        named = {"check": check.sustained.check} if check.sustained else {}
+        named |= {"then": check.triggered.then} if check.triggered else {}
+        for key, other in named.items():
+            if other not in seen or other == check.id:
+                message = f"`{check.kind}` names no other check of this scenario: `{other}`"
+                hint = nearest(other, set(seen) - {check.id})
+                yield DataError(message, where=document.where(("checks", index, check.kind, key)), hint=hint)
     yield from _diagnosis(file, document)
     for index, fault in enumerate(file.faults):
         if fault.use:
