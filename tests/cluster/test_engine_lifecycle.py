@@ -77,9 +77,14 @@ def host_state() -> set[str]:
 
 
 def fingerprint(kubectl: Kubectl) -> dict[str, str]:
-    """Pod name → id of its container, which changes when it was started again."""
-    pods = kubectl.get("pods", "--all-namespaces")["items"]
-    return {p["metadata"]["name"]: p["status"]["containerStatuses"][0]["containerID"] for p in pods}
+    """Pod name → id of its container, which changes when it was started again; asked once every pod is ready."""
+
+    def pods() -> list[Any]:
+        found = kubectl.get("pods", "--all-namespaces")["items"]
+        ready = [p["status"].get("containerStatuses", [{"ready": False}])[0]["ready"] for p in found]
+        return found if found and all(ready) else []
+
+    return {p["metadata"]["name"]: p["status"]["containerStatuses"][0]["containerID"] for p in eventually(pods, 60)}
 
 
 def component(layout: Layout, name: str) -> dict[str, Any]:
