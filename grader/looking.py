@@ -109,7 +109,12 @@ class Grading:
             yield from track.questions
         for guard in self.guards:
             yield from guarding.reads(guard)
-        yield from settling.questions(self.namespaces)
+        yield from settling.needed_to_pass(self.namespaces)
+
+    def _see_motion(self, snapshot: Snapshot) -> None:
+        """Read what tells of motion too: only a look that is no pass yet needs it, right after what it judged."""
+        for reading in snapshot.fetch(settling.questions(self.namespaces), self.pool):
+            reading.result()
 
     def _judge(self, check: Check, snapshot: Snapshot) -> tuple[Finding, float]:
         begin = self.clock.monotonic()
@@ -151,14 +156,17 @@ class Grading:
 
     def _unsettled(self, snapshot: Snapshot, waited: float, *, calm: bool) -> tuple[str, str]:
         """Return what to wait for, or nothing when this look is the verdict; and, if things are in motion, which."""
-        moves = self._watch.moving(snapshot, self.cluster.now(), self.clock.monotonic(), self._pace)
         if any(track.finding.transient for track in self.plain):
             words = "the cluster to answer" if waited < PATIENCE else ""
             return words, words
         failing = [track for track in self.plain if track.finding.outcome is Outcome.FAILED]
-        if not failing:
-            lag = settling.rolling(snapshot, self.namespaces) or (moves if calm else "")
+        lag = settling.rolling(snapshot, self.namespaces)
+        if not failing and not calm:
             return lag, lag
+        self._see_motion(snapshot)
+        moves = self._watch.moving(snapshot, self.cluster.now(), self.clock.monotonic(), self._pace)
+        if not failing:
+            return lag or moves, lag or moves
         open_ = [track for track in failing if not track.definite]
         if not open_:
             return "", ""
@@ -190,7 +198,10 @@ class Grading:
         if self.stop and self.is_lost(snapshot):
             self._skip()
             return snapshot, notes
-        moves = settling.motion(snapshot, self.namespaces, self.cluster.now(), self._pace)
+        moves = ""
+        if any(track.check.sustained is not None for track in self.tracks):
+            self._see_motion(snapshot)
+            moves = settling.motion(snapshot, self.namespaces, self.cluster.now(), self._pace)
         passed_time = self.sustain()
         if moves and self._broke() and self.settle > 0:
             # What broke while a rollout was not over yet may be the rollout's doing: held once more when it is.
@@ -274,8 +285,7 @@ class Grading:
 
     def _moves(self) -> bool:
         snapshot = Snapshot(self.cluster)
-        for reading in snapshot.fetch(settling.questions(self.namespaces), self.pool):
-            reading.result()
+        self._see_motion(snapshot)
         return bool(settling.motion(snapshot, self.namespaces, self.cluster.now(), self._pace))
 
 

@@ -56,6 +56,11 @@ def questions(namespaces: Iterable[str]) -> list[Objects]:
     return [Objects(kind="Node"), *(Objects(kind=kind, namespace=space) for space in namespaces for kind in kinds)]
 
 
+def needed_to_pass(namespaces: Iterable[str]) -> list[Objects]:
+    """Return the lists that `rolling` looks at."""
+    return [Objects(kind="Deployment", namespace=namespace) for namespace in namespaces]
+
+
 def rolling(snapshot: Snapshot, namespaces: Sequence[str]) -> str:
     """Return what to wait for before a pass counts: a Deployment whose newest spec no controller has seen, or nothing.
 
