@@ -1,4 +1,4 @@
-"""The protocol every provider of clusters fulfils. Called by `cli.py`, `tui/` and `labs.inject`; nobody looks behind it."""
+"""The protocol every provider of clusters fulfils; `cli.py`, `tui/` and `labs.inject` look no further."""
 
 from __future__ import annotations
 
