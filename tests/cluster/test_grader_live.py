@@ -293,7 +293,7 @@ def test_a_grade_of_ten_settled_checks_is_fast(bench: Bench, status: int, capsys
             f"\nten settled checks: median {statistics.median(seconds):.2f} s, worst {max(seconds):.2f} s; "
             f"slowest check {slowest.id} {slowest.seconds:.2f} s"
         )
-    # The targets are 1 s, and a second more for a failure, which is looked at twice; a busy machine is no reason to fail.
+    # The targets are 1 s, and a second more for a failure (two looks); a busy machine is no reason to fail.
     assert statistics.median(seconds) < (3 if status == 200 else 6)
 
 
