@@ -12,6 +12,9 @@ from typing import Protocol
 from grader.finding import Finding
 from grader.model import Outcome, Sustained
 
+SILENT = 3
+"""Looks without an answer in a row after which the hold is given up as unknown."""
+
 
 class Clock(Protocol):
     """Time that passes; tests bring their own."""
@@ -48,11 +51,15 @@ def hold(wanted: Sustained, look: Callable[[], Finding], clock: Clock) -> Held:
     """
     expected = f"`{wanted.check}` holds for {wanted.seconds:g} s"
     begin = clock.monotonic()
-    looks = 0
+    looks = silent = 0
     while True:
         finding = look()
         looks += 1
+        silent = silent + 1 if finding.transient else 0
         passed = clock.monotonic() - begin
+        if 0 < silent < SILENT:
+            clock.sleep(wanted.every)  # a look that got no answer says nothing either way: once more
+            continue
         if not finding.passed:
             verb = "broke" if finding.outcome is Outcome.FAILED else "could not be looked at"
             observed = f"{verb} after {passed:.0f} s: {finding.observed}"

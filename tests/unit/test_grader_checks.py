@@ -212,6 +212,19 @@ def test_http_counts_what_goes_wrong_now_and_then() -> None:
     assert verdict.mismatches == ["GET http://gateway.serving.svc:80/: HTTP 500"]
 
 
+def test_a_slow_name_server_is_no_failure_where_it_answered_others() -> None:
+    late = HttpAnswer(0, error="dns", message="[Errno -3] the name was not resolved in time")
+
+    def asked(*answers: HttpAnswer) -> Verdict:
+        left = iter(answers)
+        cluster = FakeCluster(OBJECTS, http=lambda _: next(left))
+        return judge(check("http", {"service": "gateway", "attempts": len(answers)}), cluster)
+
+    assert asked(HttpAnswer(200), late).outcome is Outcome.UNKNOWN
+    assert asked(HttpAnswer(500), late).outcome is Outcome.FAILED
+    assert asked(late, late).outcome is Outcome.FAILED
+
+
 def test_access() -> None:
     def rules(question: Access) -> bool:
         return question.verb == "get"

@@ -139,6 +139,18 @@ def test_what_fails_anyway_is_not_held() -> None:
     assert report.checks[1].observed.startswith("`answers` does not hold now: HTTP 500")
 
 
+def test_a_look_without_an_answer_breaks_no_hold_and_three_make_it_unknown() -> None:
+    cluster = FakeCluster(http=web(), now=NOW)
+    clock = Clock(cluster)
+    clock.at(4, lambda: cluster.failing.update(http="slow"))
+    clock.at(6, cluster.failing.clear)
+    assert run(cluster, [http_check(), hold_check(8)], clock).passed
+    clock.at(clock.passed + 4, lambda: cluster.failing.update(http="gone"))
+    stays = run(cluster, [http_check(), hold_check(8)], clock).checks[1]
+    assert stays.outcome is Outcome.UNKNOWN
+    assert "could not be looked at" in stays.observed
+
+
 def test_a_hold_without_a_check_is_the_authors_mistake() -> None:
     report = run(FakeCluster(now=NOW), [hold_check()])
     assert report.checks[0].outcome is Outcome.UNKNOWN
