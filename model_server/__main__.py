@@ -40,17 +40,17 @@ def _serve(settings: config.Settings, switches: faults.Faults) -> None:
     providers.check_installation()
     if settings.provider_policy == "require" and (reason := providers.unavailable(settings.wanted_providers)):
         raise StartupError("execution provider not available", exit_code=1, reason=reason, policy="require")
-    from model_server import app, serve, state  # noqa: PLC0415 - FastAPI, not needed to miss a model
+    from model_server import entrance, serve, state, traces  # noqa: PLC0415 - uvicorn, not needed to miss a model
 
-    shared = state.State(settings, models, switches)
+    shared = state.State(settings, models, switches, traces.from_settings(settings, os.environ))
     listener = serve.listen(settings.host, settings.port)
     logs.event(
         logging.INFO, "starting", model_path=str(settings.model_path), models=[model.label for model in models],
         threads=settings.session_threads, cpu_quota=settings.cpu_quota, faults=settings.enable_faults,
     )  # fmt: skip
     switches.start_leak()
-    models.load_in_background()
-    application = app.build(shared)
+    application = entrance.Entrance(shared)
+    models.load_in_background(then=application.prepare)
     gc.freeze()  # what is there by now stays: later collections need not look at it
     gc.enable()
     serve.run(application, listener, shared)

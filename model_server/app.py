@@ -1,7 +1,7 @@
 """Every endpoint but infer: health, metadata, configuration, statistics, metrics, repository; the errors' common form.
 
-`build` returns the whole ASGI application, with `infer` in front. Slow things do not belong here: each endpoint runs in
-the event loop and only reads.
+`entrance` imports it in the background, since FastAPI is more than half of the cold start and no prediction needs it.
+Slow things do not belong here: each endpoint runs in the event loop and only reads.
 """
 
 from __future__ import annotations
@@ -16,18 +16,16 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 import model_server
-from model_server import control, describe, metrics
+from model_server import control, describe, entrance, metrics
 from model_server.errors import NotReady, ServerError
-from model_server.infer import Infer, is_infer
 
 if TYPE_CHECKING:
-    from model_server.infer import Receive, Scope, Send
     from model_server.runtime import Model
     from model_server.state import State
 
 
 def build(state: State) -> Any:
-    """Return the ASGI application.
+    """Return the ASGI application of everything but infer.
 
     Args:
         state: Of the server that it runs in.
@@ -44,19 +42,16 @@ def build(state: State) -> Any:
     _add_server_routes(api, state)
     _add_model_routes(api, state)
     control.add_routes(api, state)
-    infer = Infer(state)
-
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and is_infer(scope["path"]):
-            await infer(scope, receive, send)
-        else:
-            await api(scope, receive, send)
-
-    return application
+    return api
 
 
 def _json(content: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(content), status_code=status, media_type="application/json")
+
+
+def _answer(status_and_body: tuple[int, bytes]) -> Response:
+    status, body = status_and_body
+    return Response(body, status_code=status, media_type="application/json")
 
 
 def _add_error_handlers(api: FastAPI) -> None:
@@ -91,13 +86,12 @@ def _add_server_routes(api: FastAPI, state: State) -> None:
     @api.get("/v2/health/live")
     async def live() -> Response:
         """Say that the event loop turns; it does so while models load and while the server drains."""
-        return _json({"live": True})
+        return _answer(entrance.live())
 
     @api.get("/v2/health/ready")
     async def ready() -> Response:
         """Say whether a request would succeed, else why not."""
-        problem = state.problem()
-        return _json({"ready": True}) if problem is None else _json({"ready": False, "error": problem}, 503)
+        return _answer(entrance.ready(state))
 
     @api.get("/v2")
     async def server() -> Response:

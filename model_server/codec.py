@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from model_server.worker import Feeds, Outputs
 
 _LENGTH = struct.Struct("<I")
+_NOTHING = memoryview(b"")
 _LONGEST_TIMEOUT_US = 3_600_000_000
 
 
@@ -101,7 +102,7 @@ def decode(body: bytes, header_length: int | None, model: Model) -> Request:
     if header_length is not None and header_length > len(body):
         raise BadRequest("Inference-Header-Content-Length is larger than the body")
     document = _json(body if header_length is None else body[:header_length])
-    tail = memoryview(body)[len(body) if header_length is None else header_length :]
+    tail = _NOTHING if header_length is None else memoryview(body)[header_length:]
     feeds, used = _feeds(document, tail, model)
     if used != len(tail):
         raise BadRequest(f"{len(tail) - used} bytes behind the last binary tensor")
@@ -159,7 +160,8 @@ def _feeds(document: dict[str, Any], tail: memoryview, model: Model) -> tuple[Fe
         if tensor.name in feeds:
             raise BadRequest(f"input {tensor.name} is given twice")
         shape = _shape(item, tensor)
-        size = item["parameters"].get("binary_data_size") if isinstance(item.get("parameters"), dict) else None
+        parameters = item.get("parameters")
+        size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
         if size is None:
             feeds[tensor.name] = _from_json(item.get("data"), shape, tensor)
             continue
@@ -169,9 +171,8 @@ def _feeds(document: dict[str, Any], tail: memoryview, model: Model) -> tuple[Fe
             raise BadRequest(f"binary_data_size of input {tensor.name} does not fit the body")
         feeds[tensor.name] = _from_binary(tail[used : used + size], shape, tensor)
         used += size
-    missing = model.inputs.keys() - feeds.keys()
-    if missing:
-        raise BadRequest(f"missing input {', '.join(sorted(missing))}")
+    if len(feeds) != len(model.inputs):
+        raise BadRequest(f"missing input {', '.join(sorted(model.inputs.keys() - feeds.keys()))}")
     return feeds, used
 
 
@@ -182,7 +183,7 @@ def _shape(item: dict[str, Any], tensor: Tensor) -> list[int]:
     shape = item.get("shape")
     if not isinstance(shape, list):
         raise BadRequest(f"shape of input {tensor.name} must be a list of sizes")
-    fits = len(shape) == len(tensor.shape)
+    fits = len(shape) == len(tensor.shape)  # sizes are whole numbers, not truth values, even where those are equal
     for size, want in zip(shape, tensor.shape, strict=False):
         if type(size) is not int or size < 0:
             raise BadRequest(f"shape of input {tensor.name} must be a list of sizes")
@@ -283,6 +284,10 @@ def _strings(data: memoryview, tensor: Tensor) -> Any:
 
 def _joinable(feeds: Feeds, model: Model) -> tuple[int, Hashable | None]:
     """Number of rows, and the key under which requests can be joined."""
+    if len(feeds) == 1:
+        [only] = feeds.values()
+        shape = only.shape
+        return shape[0] if shape else 1, (shape[1:] if model.batchable else None)
     shapes = [feeds[name].shape for name in model.inputs]
     rows = shapes[0][0] if shapes[0] else 1
     if not model.batchable:

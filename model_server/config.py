@@ -35,6 +35,8 @@ class Settings:
         port: TCP port; 0 takes a free one and logs it.
         log_level: debug, info, warning or error.
         access_log: Share of infer requests to log, 0 to 1.
+        trace_sample: Share of requests to trace, 0 to 1; requests that belong to a trace follow its own choice.
+        otlp_endpoint: Collector of traces; empty: $OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4318.
         threads: ONNX Runtime's threads per model; 0: from the CPU quota and the affinity.
         instances: Executions of one model that may run at the same time.
         queue_size: Requests that may wait per model; one more is refused with 503.
@@ -62,6 +64,8 @@ class Settings:
     port: int = 8000
     log_level: str = "info"
     access_log: float = 0.0
+    trace_sample: float = 0.0
+    otlp_endpoint: str = ""
     threads: int = 0
     instances: int = 1
     queue_size: int = 64
@@ -120,6 +124,12 @@ def _level(text: str) -> str:
     return text.lower()
 
 
+def _http(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("want a URL of HTTP or HTTPS")
+    return text
+
+
 def _policy(text: str) -> str:
     if text not in POLICIES:
         raise ValueError(f"want {' or '.join(POLICIES)}")
@@ -140,6 +150,8 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "port": _ranged(int, 0, 65535),
     "log_level": _level,
     "access_log": _ranged(float, 0, 1),
+    "trace_sample": _ranged(float, 0, 1),
+    "otlp_endpoint": _http,
     "threads": _ranged(int, 0, 1024),
     "instances": _ranged(int, 1, 64),
     "queue_size": _ranged(int, 1, 100_000),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from model_server import codec, logs
+from model_server import codec, logs, traces
 from model_server.errors import BadRequest, ClientGone, MethodNotAllowed, NotFound, ServerError, TooLarge
 from model_server.worker import Job
 
@@ -35,8 +35,7 @@ Headers = list[tuple[bytes, bytes]]
 _JSON = (b"content-type", b"application/json")
 _BINARY = (b"content-type", b"application/octet-stream")
 _CLOSE = (b"connection", b"close")
-_TRACEPARENT_PARTS = 4
-_TRACE_ID_LENGTH = 32
+_HEADERS = frozenset({b"content-length", b"inference-header-content-length", b"content-encoding", b"traceparent"})
 
 
 @dataclass(slots=True)
@@ -63,6 +62,7 @@ class Infer:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._tracer = state.tracer
         self._access = logs.AccessLog(state.settings.access_log)
         self._failures = logs.Throttle()
 
@@ -101,8 +101,9 @@ class Infer:
             headers.append(_CLOSE)  # keep-alive clients have to find another pod
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-        if self._access.wants():
-            self._log(status, model, incoming, ended - began, len(body))
+        wants = self._access.wants()
+        if wants or self._tracer is not None:
+            self._observe(status, model, incoming, ended - began, len(body) if wants else None)
 
     def _find(self, scope: Scope) -> Model:
         """Take the path apart: /v2/models/NAME/infer or /v2/models/NAME/versions/VERSION/infer."""
@@ -125,18 +126,24 @@ class Infer:
         """Return headers, body and the end on the performance counter; counts a success."""
         limit = self._state.settings.max_body_bytes
         worker = model.worker
-        body = await _read_body(receive, incoming.length, limit)
+        message = await receive()
+        body = message.get("body", b"")
+        if message["type"] != "http.request" or message.get("more_body") or len(body) > limit:
+            body = await _read_body(message, receive, incoming.length, limit)
         if incoming.encoding:
             body = codec.inflate(body, incoming.encoding, limit)
         start = perf_counter()
         request = codec.decode(body, incoming.json_length, model)
         decoded = perf_counter()
         self._state.faults.maybe_fail()
-        timeout = request.timeout_s
-        if own := model.config.deadline_seconds:
-            timeout = min(timeout, own) if timeout else own
-        job = Job(request.feeds, request.rows, request.key, decoded, timeout, _gone(receive))
-        outputs = await worker.submit(job)
+        if worker.may_run_inline(request.rows):
+            outputs = worker.run_inline(Job(request.feeds, request.rows, request.key, decoded))
+        else:
+            timeout = request.timeout_s
+            if own := model.config.deadline_seconds:
+                timeout = min(timeout, own) if timeout else own
+            job = Job(request.feeds, request.rows, request.key, decoded, timeout, _gone(receive))
+            outputs = await worker.submit(job)
         ran = perf_counter()
         content, json_length = codec.encode(request, model, outputs)
         ended = perf_counter()
@@ -159,14 +166,19 @@ class Infer:
                 outcome=error.outcome, error=error.message,
             )  # fmt: skip
 
-    def _log(self, status: int, model: Model | None, incoming: _Incoming, seconds: float, size: int) -> None:
-        fields: dict[str, Any] = {"status": status, "duration_ms": round(seconds * 1000, 3), "response_bytes": size}
-        if model is not None:
-            fields |= {"model": model.name, "version": model.version}
-        trace_id = _trace_id(incoming.traceparent)
+    def _observe(self, status: int, model: Model | None, incoming: _Incoming, seconds: float, size: int | None) -> None:
+        """Trace the request if it is sampled; log it if `size`, of the answer, is given."""
+        parent = traces.parse(incoming.traceparent)
+        about: dict[str, Any] = {} if model is None else {"model": model.name, "version": model.version}
+        trace_id = parent.trace_id if parent else ""
+        if self._tracer is not None and self._tracer.wants(parent):
+            named = {f"inference.{key}": value for key, value in about.items()}
+            trace_id = self._tracer.record(parent, seconds, status, named).trace_id
+        if size is None:
+            return
         if trace_id:
-            fields["trace_id"] = trace_id
-        self._access.write(**fields)
+            about["trace_id"] = trace_id
+        self._access.write(status=status, duration_ms=round(seconds * 1000, 3), response_bytes=size, **about)
 
 
 def _gone(receive: Receive) -> Callable[[], bool] | None:
@@ -181,6 +193,8 @@ def _gone(receive: Receive) -> Callable[[], bool] | None:
 
 def _read_headers(raw: list[tuple[bytes, bytes]], incoming: _Incoming) -> None:
     for name, value in raw:
+        if name not in _HEADERS:
+            continue
         if name == b"content-length":
             incoming.length = _size(value, "Content-Length")
         elif name == b"inference-header-content-length":
@@ -198,21 +212,13 @@ def _size(value: bytes, name: str) -> int:
     return int(value)
 
 
-def _trace_id(traceparent: str) -> str:
-    parts = traceparent.split("-")
-    if len(parts) < _TRACEPARENT_PARTS or len(parts[1]) != _TRACE_ID_LENGTH or not parts[1].isalnum():
-        return ""
-    return parts[1]
-
-
-async def _read_body(receive: Receive, length: int | None, limit: int) -> bytes:
-    """Read the whole body, refusing it as early as its size is known."""
+async def _read_body(message: Message, receive: Receive, length: int | None, limit: int) -> bytes:
+    """Read the whole body from its first message on, refusing it as early as its size is known."""
     if length is not None and length > limit:
         raise TooLarge(f"the body is over {limit} bytes")
     chunks: list[bytes] = []
     size = 0
     while True:
-        message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone("the client has gone")
         chunk: bytes = message.get("body", b"")
@@ -222,3 +228,4 @@ async def _read_body(receive: Receive, length: int | None, limit: int) -> bytes:
         if not message.get("more_body"):
             return b"".join((*chunks, chunk)) if chunks else chunk
         chunks.append(chunk)
+        message = await receive()

@@ -168,7 +168,7 @@ class Model:
             self.fail(" ".join(str(error).split()) or type(error).__name__)
             return
         self._worker = Worker(
-            self._run_with_faults,
+            self._run_with_faults if self._faults.latency_seconds or self.config.pad_batches else self.run,
             stats=self.stats,
             batch_limit=self.config.batch_limit,
             queue_size=self.config.queue_size,
@@ -262,7 +262,7 @@ class Model:
             times.append(perf_counter() - began)
         if self.batchable:
             self.batchable = self._joins()
-        return sorted(times)[_WARM_UP_RUNS // 2]
+        return min(times)
 
     def _joins(self) -> bool:
         try:

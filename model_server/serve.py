@@ -108,5 +108,7 @@ def run(application: Any, listener: socket.socket, state: State) -> None:
         timeout_graceful_shutdown=_IN_FLIGHT_S,
     )
     DrainingServer(config, state).run(sockets=[listener])
+    if state.tracer is not None:
+        state.tracer.close()
     seconds = None if state.draining_since is None else round(monotonic() - state.draining_since, 3)
     logs.event(logging.INFO, "stopped", drain_seconds=seconds)

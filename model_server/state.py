@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from model_server.config import Settings
     from model_server.faults import Faults
     from model_server.repository import Repository
+    from model_server.traces import Tracer
 
 
 @dataclass(slots=True)
@@ -20,6 +21,7 @@ class State:
     """The running server.
 
     Attributes:
+        tracer: None when nothing is traced.
         draining_since: When the drain began, on the monotonic clock; None before.
         last_infer: When the last infer request came, on the monotonic clock.
         in_flight: Infer requests that have begun and not ended.
@@ -30,6 +32,7 @@ class State:
     settings: Settings
     repository: Repository
     faults: Faults
+    tracer: Tracer | None = None
     draining_since: float | None = None
     last_infer: float = field(default_factory=lambda: monotonic() - 3600)
     in_flight: int = 0

@@ -28,10 +28,10 @@ class Histogram:
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
-    def observe(self, value: float) -> None:
-        """Count one value, in the unit of the bounds."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    def observe(self, value: float, times: int = 1) -> None:
+        """Count a value, in the unit of the bounds, once or more often."""
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.total += value * times
 
     @property
     def count(self) -> int:
@@ -61,7 +61,6 @@ class ModelStats:
         request: Whole requests, from the first byte of the body to the encoded answer.
         queue: Waiting for the worker, per request.
         compute: The execution that carried the request, per request.
-        batch_rows: Rows per execution.
         batches: Executions and their time by number of rows.
         decode: Reading requests.
         encode: Writing answers.
@@ -73,7 +72,6 @@ class ModelStats:
     request: Histogram = field(default_factory=lambda: Histogram(SECONDS))
     queue: Histogram = field(default_factory=lambda: Histogram(SECONDS))
     compute: Histogram = field(default_factory=lambda: Histogram(SECONDS))
-    batch_rows: Histogram = field(default_factory=lambda: Histogram(ROWS))
     batches: dict[int, Span] = field(default_factory=dict)
     decode: Span = field(default_factory=Span)
     encode: Span = field(default_factory=Span)
@@ -83,5 +81,16 @@ class ModelStats:
 
     def executed(self, rows: int, seconds: float) -> None:
         """Count one execution."""
-        self.batch_rows.observe(rows)
-        self.batches.setdefault(rows, Span()).add(seconds)
+        span = self.batches.get(rows)
+        if span is None:
+            span = self.batches[rows] = Span()
+        span.count += 1
+        span.seconds += seconds
+
+    @property
+    def batch_rows(self) -> Histogram:
+        """Rows per execution."""
+        histogram = Histogram(ROWS)
+        for rows, span in list(self.batches.items()):
+            histogram.observe(rows, span.count)
+        return histogram

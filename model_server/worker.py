@@ -1,9 +1,9 @@
 """Greedy batching: a thread per model instance that takes everything queued, at once, without ever waiting for more.
 
-`infer` awaits `Worker.submit`; the thread runs the model and hands results back to the event loop, one call per
-batch. When nothing is queued and runs are quick, the model runs in the event loop itself, which saves the hand-off.
-The queue is bounded: one request too many is refused at once. A request whose client has gone or whose deadline is
-over when its turn comes is not run. Knows nothing of ONNX or HTTP.
+`infer` awaits `Worker.submit`; a thread runs the model and hands results back to the event loop, one call per batch.
+When nothing is queued and runs are quick, `infer` calls `Worker.run_inline`, in the event loop itself, which saves the
+hand-off. The queue is bounded: one request too many is refused at once. A request whose client has gone or whose
+deadline is over when its turn comes is not run. Knows nothing of ONNX or HTTP.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ Feeds = dict[str, "NDArray[Any]"]
 Outputs = list["NDArray[Any]"]
 
 _SMOOTHING = 0.1  # of the moving average of run times: the last ten or so count
+_OUTLIER = 4.0  # times the average: more than that counts as that much
 
 
 @dataclass(slots=True)
@@ -94,7 +95,7 @@ class Worker:
         self._batch_limit = batch_limit
         self._queue_size = queue_size
         self._inline_below = inline_below_seconds
-        self._average = expected_seconds
+        self._average = max(expected_seconds, 1e-6)
         self._queue: deque[Job] = deque()
         self._wake = threading.Condition()
         self._busy = instances  # until each thread waits for the first time
@@ -115,7 +116,7 @@ class Worker:
         return not self._stopped and all(thread.is_alive() for thread in self._threads)
 
     async def submit(self, job: Job) -> Outputs:
-        """Run the job and return its outputs.
+        """Queue the job, and return its outputs when it has run.
 
         Raises:
             Overloaded: The queue is full.
@@ -124,13 +125,6 @@ class Worker:
             ClientGone: Nobody waits for it any more.
             ExecutionFailed: The model could not run on this input.
         """
-        if self._may_run_inline(job):
-            done = self._execute([job])
-            self._count(done)
-            result = done.results[0]
-            if isinstance(result, ServerError):
-                raise result
-            return result
         # While a thread is idle, the first in the queue is as good as running.
         if len(self._queue) >= self._queue_size + self._instances - self._busy:
             wait = math.ceil(len(self._queue) * self._average)
@@ -158,10 +152,36 @@ class Worker:
         for thread in self._threads:
             thread.join()
 
-    def _may_run_inline(self, job: Job) -> bool:
-        return (
-            not self._queue and not self._busy and self._average < self._inline_below and job.rows <= self._batch_limit
-        )
+    def may_run_inline(self, rows: int) -> bool:
+        """Whether running in the event loop beats the hand-off to a thread.
+
+        Args:
+            rows: Of the job.
+        """
+        return not self._queue and not self._busy and self._average < self._inline_below and rows <= self._batch_limit
+
+    def run_inline(self, job: Job) -> Outputs:
+        """Run the job here and now; only where `may_run_inline` allows it.
+
+        Raises:
+            ServerError: It could not be run.
+        """
+        began = perf_counter()
+        result = self._run_one(job)
+        seconds = perf_counter() - began
+        self._average_in(seconds)
+        stats = self._stats
+        stats.executed(job.rows, seconds)
+        stats.queue.observe(began - job.queued_at)
+        stats.compute.observe(seconds)
+        if isinstance(result, ServerError):
+            raise result
+        return result
+
+    def _average_in(self, seconds: float) -> None:
+        """Move the average; one run that the kernel interrupted must not look like a slow model."""
+        average = self._average
+        self._average = average + (min(seconds, average * _OUTLIER) - average) * _SMOOTHING
 
     def _work(self) -> None:
         while jobs := self._take():
@@ -250,7 +270,7 @@ class Worker:
                 job.future.set_result(result)
 
     def _count(self, done: _Done) -> None:
-        self._average += (done.seconds - self._average) * _SMOOTHING
+        self._average_in(done.seconds)
         self._stats.executed(sum(job.rows for job in done.jobs), done.seconds)
         for job in done.jobs:
             self._stats.queue.observe(max(0.0, done.began - job.queued_at))

@@ -30,7 +30,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _write_echo(folder: Path, kinds: list[str]) -> None:
     from onnx import TensorProto, checker, helper, save  # noqa: PLC0415 - half a second that most tests do not need
 
-    shape = ["rows", 3]
+    shape: list[str | int | None] = ["rows", 3]
     graph = helper.make_graph(
         [helper.make_node("Identity", [kind], [kind + "_OUT"]) for kind in kinds],
         "echo",

@@ -64,6 +64,7 @@ class Server:
         url = f"{self.url}/v2/health/ready"
         with httpx.Client() as http:
             self.wait_for(lambda: http.get(url).status_code == 200)
+            http.get(f"{self.url}/v2", timeout=START_S)  # what is not needed for predictions comes in a little later
 
     def wait_for(self, true: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_S

@@ -96,13 +96,13 @@ def test_a_broken_model_says_why_and_takes_no_other_down(models: Path, tmp_path:
 
 
 def test_faults_of_an_enabled_process(models: Path) -> None:
-    faults = {"FAULT_LOAD_DELAY_SECONDS": "1", "FAULT_ERROR_RATE": "1", "FAULT_LEAK_MB_PER_SECOND": "100"}
+    faults = {"FAULT_LOAD_DELAY_SECONDS": "4", "FAULT_ERROR_RATE": "1", "FAULT_LEAK_MB_PER_SECOND": "100"}
     with running(models, "--enable-faults", "--model-name", "mlp", **faults) as server:
         url = server.url
         assert httpx.get(f"{url}/v2/health/live").status_code == 200
         loading = httpx.get(f"{url}/v2/health/ready")
         assert (loading.status_code, loading.json()["error"]) == (503, "model mlp/1: loading")
-        assert httpx.get(f"{url}/v2/models/mlp").status_code == 503
+        assert httpx.get(f"{url}/v2/models/mlp", timeout=30).status_code == 503
         server.wait_ready()
         answer = httpx.post(f"{url}/v2/models/mlp/infer", json=mlp_request(1.0))
         assert (answer.status_code, answer.json()) == (500, {"error": "injected fault"})
@@ -131,7 +131,7 @@ def test_an_idle_server_leaves_within_a_second(models: Path) -> None:
 
 def test_no_request_is_refused_or_dropped_while_draining(models: Path) -> None:
     """New connections all the time, as a Service sends them until its endpoints have changed."""
-    with running(models, MODEL_NAME="mlp", DRAIN_SECONDS="8", DRAIN_QUIET_SECONDS="0.5") as server:
+    with running(models, MODEL_NAME="mlp", DRAIN_SECONDS="12", DRAIN_QUIET_SECONDS="2") as server:
         server.wait_ready()
         url = server.url
         answers: list[Any] = []
@@ -162,7 +162,7 @@ def test_no_request_is_refused_or_dropped_while_draining(models: Path) -> None:
         assert server.wait_exit() == 0
     assert {answer if isinstance(answer, Exception) else answer[0] for answer in answers} == {200}
     assert ("close" in {connection for _, connection in answers}) is True
-    assert 1.2 < server.log("stopped")["drain_seconds"] < 8
+    assert 1.2 < server.log("stopped")["drain_seconds"] < 12
 
 
 def test_a_request_that_runs_when_the_drain_ends_is_finished(models: Path) -> None:

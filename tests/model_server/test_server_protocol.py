@@ -178,7 +178,7 @@ def test_a_wrong_request_gets_400_and_keeps_its_connection(client: httpx.Client,
 
 @pytest.mark.parametrize("value", [1.5, 2**40, -(2**40), "1", None, True])
 def test_numbers_are_never_bent_to_fit(client: httpx.Client, value: Any) -> None:
-    inputs = [
+    inputs: list[dict[str, Any]] = [
         {
             "name": kind,
             "shape": [1, 3],
