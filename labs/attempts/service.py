@@ -165,14 +165,18 @@ class Tasks:
         stories = history.stories(self._store.events(self._handle.id)).values()
         return [self._attempt(s) for s in stories if s.stage in _AT_WORK and s.scenario in known]
 
-    def check(self, scenario_id: str, *, settle: float | None = None, emit: Listener = silent) -> Report:
+    def check(
+        self, scenario_id: str, *, settle: float | None = None, stop_early: bool = False, emit: Listener = silent
+    ) -> Report:
         """Grade the task and record the report.
 
-        `settle`: seconds to wait at most while things move (default: the scenario's).
+        `settle`: seconds to wait at most while things move (default: the scenario's). `stop_early`: end at the first
+        certain failure, for whoever only wants to know that the task is not solved.
         """
         scenario = self.scenario(scenario_id)
         story = self._started(scenario_id)
-        report = self._grade(scenario, story, scenario.file.settle_seconds if settle is None else settle, emit)
+        seconds = scenario.file.settle_seconds if settle is None else settle
+        report = self._grade(scenario, story, seconds, emit, stop_early=stop_early)
         self._note(story, "check", report.model_dump(mode="json"))
         return report
 
@@ -260,11 +264,13 @@ class Tasks:
         handle = self.handle
         try:
             folder = workspace.folder(handle.name, scenario.id)
-            return LiveCluster(handle.kubeconfig, workspace=folder, kubectl=tools.kubectl)
+            return LiveCluster(handle.kubeconfig, workspace=folder, kubectl=tools.kubectl, registry=handle.registry)
         except GraderError as error:
             raise ClusterError(error.message, hint=error.hint or "`labs status` tells what runs") from None
 
-    def _grade(self, scenario: Scenario, story: Story, settle: float, emit: Listener) -> Report:
+    def _grade(
+        self, scenario: Scenario, story: Story, settle: float, emit: Listener, *, stop_early: bool = False
+    ) -> Report:
         from grader.runner import grade  # noqa: PLC0415 - as in `_look`
 
         cluster = self._look(scenario)
@@ -281,6 +287,7 @@ class Tasks:
                 namespaces=scenario.file.namespaces,
                 baseline=seeding.guards_baseline(self._store, story.id),
                 settle=settle,
+                stop_at_first_definite=stop_early,
                 on_progress=lambda said: emit(Step("grade", "Grading", State.RUNNING, said)),
             )
             passed = sum(verdict.outcome is Outcome.PASSED for verdict in report.checks)

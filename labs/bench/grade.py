@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from grader.capabilities import Requires
 from grader.live import LiveCluster
-from grader.model import Check, Rendered, Report
+from grader.model import TIMED_KINDS, Check, Rendered, Report
 from grader.runner import grade
 from labs.attempts.service import Tasks
 from labs.bench.figures import Figure
@@ -61,7 +61,7 @@ def _settling(scenario: Scenario) -> list[Check]:
 def _takes_time(check: Check) -> bool:
     renders = any(isinstance(source, Rendered) for source in check.observe.values())
     client = check.http is not None and check.http.client is not None
-    return check.sustained is not None or renders or client
+    return check.kind in {*TIMED_KINDS, "infer", "kustomize"} or renders or client
 
 
 def _alone(scenario: Scenario, check: Check) -> Check:

@@ -104,7 +104,7 @@ class _Trials:
         for fix in (*self.scenario.wrong, *_automatic(self.scenario)):
             with self._trial(f"wrong {fix.id}") as said:
                 self.tasks.apply_fix(self.id, fix)
-                said.append(_caught(self.tasks.check(self.id)))
+                said.append(_caught(self.tasks.check(self.id, stop_early=True)))
             self._reset(fix.id)
 
     def _reset(self, after: str) -> None:
