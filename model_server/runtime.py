@@ -10,7 +10,7 @@ import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -175,6 +175,7 @@ class Model:
             instances=self.config.instances,
             inline_below_seconds=0 if self._faults.latency_seconds else self.config.inline_below_seconds,
             expected_seconds=seconds_per_run + self._faults.latency_seconds,
+            clock=thread_time if self.provider == providers.CPU else perf_counter,
         )
         self.stats.load_seconds = perf_counter() - began
         self.problem = None

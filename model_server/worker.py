@@ -58,12 +58,13 @@ class Job:
 
 @dataclass(slots=True)
 class _Done:
-    """One execution: the jobs in it, what each gets, and when it ran."""
+    """One execution: the jobs in it, what each gets, when it ran, and how long it kept its thread busy."""
 
     jobs: list[Job]
     results: list[Outputs | ServerError]
     began: float
     seconds: float
+    busy: float
 
 
 class Worker:
@@ -77,6 +78,8 @@ class Worker:
         instances: Threads, each with an execution of its own.
         inline_below_seconds: Run in the event loop below this average run time; 0 never does.
         expected_seconds: First guess of the run time, from the warm-up.
+        clock: Seconds that a thread was busy: its CPU time, where the CPU does the work. A thread that waits for the
+            interpreter's lock or for a core must not make a quick model look slow for ever.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Worker:
         instances: int,
         inline_below_seconds: float,
         expected_seconds: float,
+        clock: Callable[[], float],
     ) -> None:
         self._run = run
         self._stats = stats
@@ -96,6 +100,8 @@ class Worker:
         self._queue_size = queue_size
         self._inline_below = inline_below_seconds
         self._average = max(expected_seconds, 1e-6)
+        self._quick = self._average
+        self._clock = clock
         self._queue: deque[Job] = deque()
         self._wake = threading.Condition()
         self._busy = instances  # until each thread waits for the first time
@@ -158,7 +164,7 @@ class Worker:
         Args:
             rows: Of the job.
         """
-        return not self._queue and not self._busy and self._average < self._inline_below and rows <= self._batch_limit
+        return not self._queue and not self._busy and self._quick < self._inline_below and rows <= self._batch_limit
 
     def run_inline(self, job: Job) -> Outputs:
         """Run the job here and now; only where `may_run_inline` allows it.
@@ -169,7 +175,7 @@ class Worker:
         began = perf_counter()
         result = self._run_one(job)
         seconds = perf_counter() - began
-        self._average_in(seconds)
+        self._average_in(seconds, seconds)
         stats = self._stats
         stats.executed(job.rows, seconds)
         stats.queue.observe(began - job.queued_at)
@@ -178,10 +184,10 @@ class Worker:
             raise result
         return result
 
-    def _average_in(self, seconds: float) -> None:
-        """Move the average; one run that the kernel interrupted must not look like a slow model."""
-        average = self._average
-        self._average = average + (min(seconds, average * _OUTLIER) - average) * _SMOOTHING
+    def _average_in(self, seconds: float, busy: float) -> None:
+        """Move the averages; one run that the kernel interrupted must not look like a slow model."""
+        self._average += (min(seconds, self._average * _OUTLIER) - self._average) * _SMOOTHING
+        self._quick = max(1e-6, self._quick + (min(busy, self._quick * _OUTLIER) - self._quick) * _SMOOTHING)
 
     def _work(self) -> None:
         while jobs := self._take():
@@ -233,9 +239,9 @@ class Worker:
                 job.future.get_loop().call_soon_threadsafe(call, argument)
 
     def _execute(self, jobs: list[Job]) -> _Done:
-        began = perf_counter()
+        began, busy = perf_counter(), self._clock()
         results = self._run_batch(jobs) if len(jobs) > 1 else [self._run_one(jobs[0])]
-        return _Done(jobs, results, began, perf_counter() - began)
+        return _Done(jobs, results, began, perf_counter() - began, self._clock() - busy)
 
     def _run_one(self, job: Job) -> Outputs | ServerError:
         try:
@@ -270,7 +276,7 @@ class Worker:
                 job.future.set_result(result)
 
     def _count(self, done: _Done) -> None:
-        self._average_in(done.seconds)
+        self._average_in(done.seconds, done.busy)
         self._stats.executed(sum(job.rows for job in done.jobs), done.seconds)
         for job in done.jobs:
             self._stats.queue.observe(max(0.0, done.began - job.queued_at))

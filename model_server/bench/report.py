@@ -28,7 +28,7 @@ def table(results: dict[str, Any]) -> str:
     floor = work["mlp-json"]["floor"]["cpu_us"]
     heads = [
         "Server",
-        "mlp JSON, CPU µs per request",
+        "mlp JSON, least CPU µs per request",
         "× floor",
         "mlp JSON rps",
         "conv JSON × raw",
