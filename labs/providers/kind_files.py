@@ -59,6 +59,7 @@ def addons(identity: str, cluster: str, images: dict[str, str]) -> list[dict[str
             images=images,
             dns="",
             forward=True,
+            files={},
         )
         items = [item for item in yaml.safe_load_all(text) if item]
         found += [_for_kind(item) for item in items if name != _ADDONS[0] or item["kind"] in _SYSTEM_KINDS]

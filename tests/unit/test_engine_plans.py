@@ -143,8 +143,9 @@ def test_every_configuration_renders_and_listens_only_inside(layout: Layout, rec
     assert load_plan(layout.plan) == specs
 
 
-def test_add_ons_name_only_images_that_there_are(record: Record) -> None:
-    objects = addons.manifests(record, IMAGES)
+def test_add_ons_name_only_images_that_there_are(layout: Layout, record: Record) -> None:
+    pki.write_pki(layout.pki, record.addresses, {})
+    objects = addons.manifests(record, IMAGES, layout.pki)
     owner = next(o for o in objects if o["metadata"]["name"] == "lab-owner")
     assert owner["data"]["id"] == record.id
     pods = [o["spec"]["template"]["spec"] for o in objects if o["kind"] in {"Deployment", "DaemonSet"}]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -16,22 +18,24 @@ from labs.providers.engine.record import Record
 from labs.providers.engine.render import render
 
 
-def manifests(record: Record, images: Mapping[str, str]) -> list[dict[str, Any]]:
+def manifests(record: Record, images: Mapping[str, str], pki: Path) -> list[dict[str, Any]]:
     """Return the objects of all add-ons whose image there is.
 
     Args:
         record: The cluster they are for.
         images: Image name (`coredns`) → reference (`registry.lab/coredns:1.15.0`).
+        pki: Folder of the cluster's certificates; manifests name files in it as `files['ca.crt']`.
 
     Raises:
         EngineError: An image is missing.
     """
     forward = network.host_forwards() and bool(resolver())
     values = {"id": record.id, "cluster": record.name, "dns": record.addresses.dns, "forward": forward}
+    files = {path.name: base64.b64encode(path.read_bytes()).decode() for path in pki.iterdir()}
     found: list[dict[str, Any]] = []
     for path in sorted((paths.cluster_config_dir() / "addons").glob("*.yaml.j2")):
         try:
-            text = render(f"addons/{path.name}", images=images, **values)
+            text = render(f"addons/{path.name}", images=images, files=files, **values)
         except Exception as error:  # jinja2 has no common base for what a template can do wrong
             raise EngineError(f"cannot be filled in: {error}", where=str(path)) from error
         found += [document for document in yaml.safe_load_all(text) if document]

@@ -57,13 +57,6 @@ class ApiClient:
             self._connection.close()
             self._connection = None
 
-    def is_ready(self) -> bool:
-        """Say whether the API server calls itself ready."""
-        try:
-            return bool(self._request("GET", "readyz") == "ok")
-        except ClusterError:
-            return False
-
     def get(self, path: str) -> Any:
         """Return the object or list at `path` (without a leading slash), or None where there is none.
 
@@ -116,7 +109,7 @@ class ApiClient:
         if response.status >= http.client.BAD_REQUEST:
             words = _message(text)
             raise ClusterError(f"the API server refused {method} {path.partition('?')[0]}: {words}")
-        return json.loads(text) if text.startswith(b"{") else text.decode()
+        return json.loads(text)
 
 
 def _message(text: bytes) -> str:

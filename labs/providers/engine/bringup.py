@@ -115,7 +115,7 @@ class Bringup:
         layout = self.layout
         with step(self.emit, "addons", "Installing the add-ons"):
             nodes_first = [addons.node_manifest(node) for node in self.nodes(record)]
-            addons.apply_all(api, nodes_first + addons.manifests(record, self.supplies.images))
+            addons.apply_all(api, nodes_first + addons.manifests(record, self.supplies.images, layout.pki))
         self._save_plan(record)
         self._wait_usable(record, began)
         with step(self.emit, "settle", "Waiting for every add-on", f"≤ {FIRST_SECONDS} s"):
@@ -211,11 +211,9 @@ class Bringup:
         """Wait until every node is Ready and every node gets answers from the cluster's DNS."""
         layout, addresses, up_to = self.layout, record.addresses, f"≤ {START_SECONDS} s"
         names = [node.name for node in self.profile.nodes]
-        with closing(ApiClient(addresses.server, layout.pki)) as api:
-            with step(self.emit, "ready", f"Waiting {up_to} for {len(names)} nodes to be Ready"):
-                wait_until(layout, "the nodes", START_SECONDS, lambda: unready_nodes(api, names, began))
-            with step(self.emit, "api", f"Waiting {up_to} for the API server to be ready"):
-                wait_until(layout, "the API server", START_SECONDS, lambda: "" if api.is_ready() else "not ready yet")
+        nodes = step(self.emit, "ready", f"Waiting {up_to} for {len(names)} nodes to be Ready")
+        with nodes, closing(ApiClient(addresses.server, layout.pki)) as api:
+            wait_until(layout, "the nodes", START_SECONDS, lambda: unready_nodes(api, names, began))
         with step(self.emit, "dns", f"Waiting {up_to} for CoreDNS to serve"):
             dns, expected = addresses.dns, addresses.api_service
             wait_until(layout, "CoreDNS", START_SECONDS, lambda: unserved_dns(layout, names, dns, expected))

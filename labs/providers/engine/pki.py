@@ -53,6 +53,8 @@ def write_pki(folder: Path, addresses: Addresses, nodes: Mapping[str, str]) -> N
     _issue(folder, cluster, "scheduler", "system:kube-scheduler")
     _issue(folder, cluster, "kube-proxy", "system:kube-proxy")
     _issue(folder, cluster, "network-policies", "lab:network-policies")
+    service = "metrics-server.kube-system.svc"
+    _issue(folder, cluster, "metrics-server", "lab:metrics-server", hosts=["metrics-server", service])
     _issue(folder, front, "front-proxy-client", "front-proxy-client")
     for node, address in nodes.items():
         who = f"system:node:{node}"

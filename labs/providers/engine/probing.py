@@ -45,7 +45,7 @@ def _answers(probe: Probe) -> bool:
     context = ssl.create_default_context(cafile=probe.ca)
     connection = http.client.HTTPSConnection(url.hostname or "", url.port, timeout=2, context=context)
     try:
-        connection.request("GET", url.path)
+        connection.request("GET", f"{url.path}?{url.query}")
         return connection.getresponse().status == http.client.OK
     except http.client.HTTPException:
         return False

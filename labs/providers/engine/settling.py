@@ -16,6 +16,10 @@ from labs.providers.engine.state import components, reload_plan
 
 KEPT = {"etcd", "kube-apiserver"}
 STOP_SECONDS = 15
+LATE = {"metrics-server"}
+"""Add-ons whose pods are made anew at each start, a moment later, so that they do not hold CoreDNS up."""
+
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by%3Dendpointslice-controller.k8s.io"
 
 
 def settle(layout: Layout, api: ApiClient) -> None:
@@ -31,13 +35,17 @@ def settle(layout: Layout, api: ApiClient) -> None:
     for pod in api.items("api/v1/pods"):
         meta = pod["metadata"]
         path = f"api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"
-        if "deletionTimestamp" in meta:
+        if "deletionTimestamp" in meta or meta.get("labels", {}).get("k8s-app") in LATE:
             api.delete(f"{path}?gracePeriodSeconds=0")
         else:
             api.replace(f"{path}/status", {**pod, "status": _as_scheduled(pod["status"])})
-    for event in api.items("api/v1/events"):
-        meta = event["metadata"]
-        api.delete(f"api/v1/namespaces/{meta['namespace']}/events/{meta['name']}")
+    # An address of a pod that is gone would be asked at the next start, and waited for.
+    managed = f"labelSelector={MANAGED_BY}"
+    for path in (f"apis/discovery.k8s.io/v1/endpointslices?{managed}", "api/v1/events"):
+        group, _, plural = path.partition("?")[0].rpartition("/")
+        for item in api.items(path):
+            meta = item["metadata"]
+            api.delete(f"{group}/namespaces/{meta['namespace']}/{plural}/{meta['name']}")
 
 
 def _as_scheduled(status: dict[str, Any]) -> dict[str, Any]:
