@@ -88,20 +88,16 @@ def ensure(emit: Listener = silent) -> list[Image]:
     return [image for each in recipes for image in _images(each, chosen)]
 
 
-def registry_storage(emit: Listener = silent, *, private: bool = False) -> Path:
-    """Have the storage of a registry that holds the images, in the file-system layout of distribution.
+def registry_storage(images: Sequence[Image], emit: Listener = silent) -> dict[str, Path]:
+    """Have the storage of registries that hold these images, in the file-system layout of distribution.
 
     Args:
+        images: What `ensure` returned: asking again could answer for other sources than the caller saw.
         emit: Told when it has to be made.
-        private: The storage of the authenticated registry, with the private images, in place of the public one.
 
     Returns:
-        The registry's root folder; read it or copy it (hard links will do), never write to it.
-
-    Raises:
-        LabsError: As `ensure`.
+        `public` and `private` (the authenticated registry) → root folder; copy it, hard links will do.
     """
-    images = ensure(emit)
     text = "\n".join(f"{image.reference} {image.content_tag}" for image in images)
     parent = paths.cache_dir() / "registry" / hashlib.sha256(text.encode()).hexdigest()[:12]
     if not parent.is_dir():
@@ -111,7 +107,7 @@ def registry_storage(emit: Listener = silent, *, private: bool = False) -> Path:
                 parent.parent.mkdir(exist_ok=True)
                 (scratch / "registry").replace(parent)
                 _remove_others(parent)
-    return parent / ("private" if private else "public")
+    return {kind: parent / kind for kind in ("public", "private")}
 
 
 def findings() -> list[Finding]:

@@ -175,7 +175,8 @@ def test_the_doctor_says_what_is_there_or_what_is_missing(cache: Path, monkeypat
 
 def test_a_registry_finds_its_images_in_the_storage_and_private_ones_only_in_theirs(cache: Path) -> None:
     filled(cache)
-    public, private = images.registry_storage(), images.registry_storage(private=True)
+    storage = images.registry_storage(images.ensure())
+    public, private = storage["public"], storage["private"]
     root = "docker/registry/v2/repositories"
     assert {path.name for path in (public / root).iterdir()} == {each.name for each in recipe.discover()}
     assert [path.name for path in (private / root).iterdir()] == ["model-server"]
@@ -187,15 +188,15 @@ def test_a_registry_finds_its_images_in_the_storage_and_private_ones_only_in_the
             assert blob(store_root, manifest["layers"][0]["digest"]).read_bytes() == b"model-server"
             assert (store_root / root / "model-server/_layers" / link.replace(":", "/")).exists() is False
     assert blob(public, link).stat().st_nlink == 2  # one copy on the disk for both
-    assert images.registry_storage() == public
+    assert images.registry_storage(images.ensure()) == storage
 
 
 def test_another_set_of_images_replaces_the_storage(cache: Path) -> None:
     filled(cache)
-    first = images.registry_storage()
+    first = images.registry_storage(images.ensure())["public"]
     stale = first.parent.parent / "0123456789ab"
     first.parent.rename(stale)
-    assert images.registry_storage() == first
+    assert images.registry_storage(images.ensure())["public"] == first
     assert not stale.exists()
 
 

@@ -45,7 +45,7 @@ def gather(profile: NamedProfile, emit: Listener) -> Supplies:
         cni=components.cni_bin_dir(),
         images=references,
         baked=bake.images_dir(key),
-        registries=_registries(emit),
+        registries=lab_images.registry_storage(images, emit),
         key=bake.cluster_key(
             binaries, [references[name] for name in NEEDED], profile.text, forwards=network.host_forwards()
         ),
@@ -66,13 +66,6 @@ def _archives(images: list[Image]) -> dict[Path, list[str]]:
     return archives
 
 
-def _registries(emit: Listener) -> dict[str, Path]:
-    return {
-        "public": lab_images.registry_storage(emit),
-        "private": lab_images.registry_storage(emit, private=True),
-    }
-
-
 def refresh(layout: Layout, record: Record, profile: NamedProfile, emit: Listener) -> None:
     """Import the images of today into running nodes, and give the registries today's storage.
 
@@ -89,5 +82,5 @@ def refresh(layout: Layout, record: Record, profile: NamedProfile, emit: Listene
                     pipe_tool(
                         [*inside, f"{INSIDE}/bin/ctr", "-n", "k8s.io", "images", "import", "--local", "-"], stream
                     )
-    for kind, storage in _registries(emit).items():
+    for kind, storage in lab_images.registry_storage(images, emit).items():
         bake.copy_registry(storage, layout.registry / kind, keep=True)
