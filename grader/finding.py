@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from grader.cluster import Cluster
-from grader.model import Outcome
+from grader.errors import ExpressionError
+from grader.model import Check, Outcome
 from grader.snapshot import Snapshot
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +56,14 @@ def verdict(passed: bool, observed: str, expected: str, mismatches: tuple[str, .
     """Return a finding that passed or failed."""
     outcome = Outcome.PASSED if passed else Outcome.FAILED
     return Finding(outcome, observed, expected, () if passed else tuple(mismatches))
+
+
+def given(check: Check, kind: str, spec: T | None) -> T:
+    """Return what the author wrote for a check's kind.
+
+    Raises:
+        ExpressionError: The check is of another kind.
+    """
+    if spec is None:
+        raise ExpressionError(f"check `{check.id}` is no {kind} check")
+    return spec

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from grader.errors import ExpressionError
-from grader.finding import Finding, Scene, verdict
+from grader.finding import Finding, Scene, given, verdict
 from grader.model import Check, Condition, Json
 from grader.snapshot import Question
 from grader.text import absence, clean, title
@@ -11,12 +10,12 @@ from grader.text import absence, clean, title
 
 def reads(check: Check, _namespaces: tuple[str, ...]) -> list[Question]:
     """Return the list the objects stand in."""
-    return [_wanted(check).of]
+    return [given(check, "condition", check.condition).of]
 
 
 def look(check: Check, scene: Scene) -> Finding:
     """Compare the condition of each object; none at all fails."""
-    wanted = _wanted(check)
+    wanted = given(check, "condition", check.condition)
     reason = f" with reason {wanted.reason}" if wanted.reason else ""
     expected = f"{wanted.type} is {wanted.status}{reason}"
     objects = scene.snapshot.objects(wanted.of)
@@ -27,12 +26,6 @@ def look(check: Check, scene: Scene) -> Finding:
     bad = [_told(wanted, obj, condition) for obj, condition in said if not _meets(wanted, condition)]
     good = [_told(wanted, obj, condition) for obj, condition in said if _meets(wanted, condition)]
     return verdict(not bad, "; ".join((bad or good)[:3]), expected, bad)
-
-
-def _wanted(check: Check) -> Condition:
-    if check.condition is None:
-        raise ExpressionError(f"check `{check.id}` is no condition check")
-    return check.condition
 
 
 def _condition(obj: Json, kind: str) -> Json | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from grader.errors import ExpressionError
-from grader.finding import Finding, Scene, verdict
-from grader.model import Check, DryRun, Json
+from grader.finding import Finding, Scene, given, verdict
+from grader.model import Check, Json
 from grader.snapshot import Question
 from grader.text import clean, title
 
@@ -16,7 +15,7 @@ def reads(_check: Check, _namespaces: tuple[str, ...]) -> list[Question]:
 
 def look(check: Check, scene: Scene) -> Finding:
     """Ask, and compare the answer; a refusal must be for the right reason."""
-    wanted = _wanted(check)
+    wanted = given(check, "dry_run", check.dry_run)
     manifest = _placed(wanted.manifest, scene.namespaces)
     admitted, words = scene.cluster.admit(manifest)
     about = title(manifest)
@@ -25,12 +24,6 @@ def look(check: Check, scene: Scene) -> Finding:
     expected = f"{about} is {'admitted' if wanted.admitted else f'refused{reason}'}"
     right = admitted == wanted.admitted and (admitted or wanted.message_contains in words)
     return verdict(right, observed, expected, [observed])
-
-
-def _wanted(check: Check) -> DryRun:
-    if check.dry_run is None:
-        raise ExpressionError(f"check `{check.id}` is no dry_run check")
-    return check.dry_run
 
 
 def _placed(manifest: Json, namespaces: tuple[str, ...]) -> Json:

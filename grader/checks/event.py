@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 
-from grader.errors import ExpressionError
-from grader.finding import Finding, Scene, verdict
+from grader.finding import Finding, Scene, given, verdict
 from grader.model import Check, EventCheck, Json, Objects
 from grader.snapshot import CLIENT_PREFIX, Question
 from grader.text import clean
@@ -15,12 +14,12 @@ from grader.times import age_of_event
 
 def reads(check: Check, namespaces: tuple[str, ...]) -> list[Question]:
     """Return the list of events."""
-    return [_list(_wanted(check), namespaces)]
+    return [_list(given(check, "event", check.event), namespaces)]
 
 
 def look(check: Check, scene: Scene) -> Finding:
     """Find the events that are meant; the newest one tells the story."""
-    wanted = _wanted(check)
+    wanted = given(check, "event", check.event)
     events = scene.snapshot.objects(_list(wanted, scene.namespaces))
     now = scene.cluster.now()
     events = [event for event in events if not _name(event).startswith(CLIENT_PREFIX)]
@@ -33,12 +32,6 @@ def look(check: Check, scene: Scene) -> Finding:
     others = sorted((e for e in events if _about(wanted, e)), key=lambda event: age_of_event(event, now))
     newest = f"; the newest there: {_told(others[0])}" if others and wanted.present else ""
     return verdict(not wanted.present, f"no such event{newest}", expected, [f"no event {_described(wanted)}"])
-
-
-def _wanted(check: Check) -> EventCheck:
-    if check.event is None:
-        raise ExpressionError(f"check `{check.id}` is no event check")
-    return check.event
 
 
 def _list(wanted: EventCheck, namespaces: tuple[str, ...]) -> Objects:

@@ -7,8 +7,7 @@ import shlex
 
 from grader import pods
 from grader.cluster import ExecAnswer, ExecRequest
-from grader.errors import ExpressionError
-from grader.finding import Finding, Scene, verdict
+from grader.finding import Finding, Scene, given, verdict
 from grader.model import Check, Exec, Json
 from grader.snapshot import Question
 from grader.text import clean, listed
@@ -16,12 +15,12 @@ from grader.text import clean, listed
 
 def reads(check: Check, _namespaces: tuple[str, ...]) -> list[Question]:
     """Return the list of pods."""
-    return [_wanted(check).of]
+    return [given(check, "exec", check.exec).of]
 
 
 def look(check: Check, scene: Scene) -> Finding:
     """Run it in the first pod that runs, or in every pod."""
-    wanted = _wanted(check)
+    wanted = given(check, "exec", check.exec)
     expected = _expected(wanted)
     found = pods.there(wanted.of, scene)
     if not found:
@@ -32,12 +31,6 @@ def look(check: Check, scene: Scene) -> Finding:
     said = [_try(wanted, pod, scene) for pod in chosen]
     bad = [words for words, right in said if not right]
     return verdict(not bad, "\n".join((bad or [words for words, _ in said])[:3]), expected, bad[:6])
-
-
-def _wanted(check: Check) -> Exec:
-    if check.exec is None:
-        raise ExpressionError(f"check `{check.id}` is no exec check")
-    return check.exec
 
 
 def _expected(wanted: Exec) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from grader.cluster import Repository
-from grader.errors import ExpressionError, Refused
-from grader.finding import Finding, Scene, verdict
+from grader.errors import Refused
+from grader.finding import Finding, Scene, given, verdict
 from grader.model import Check, Git
 from grader.snapshot import Question
 from grader.text import clean, listed
@@ -19,7 +19,7 @@ def reads(_check: Check, _namespaces: tuple[str, ...]) -> list[Question]:
 
 def look(check: Check, scene: Scene) -> Finding:
     """Compare the repository's state."""
-    wanted = _wanted(check)
+    wanted = given(check, "git", check.git)
     try:
         found = scene.cluster.repository(wanted.folder, wanted.file, wanted.lacks)
     except Refused as refusal:
@@ -29,12 +29,6 @@ def look(check: Check, scene: Scene) -> Finding:
     subject = clean(found.message.partition("\n")[0], 120) or "nothing committed yet"
     observed = f"branch {clean(found.branch, 120) or '(none)'}, newest commit: {subject}"
     return verdict(not bad, "\n".join([observed, *bad[:3]]), _expected(wanted), bad)
-
-
-def _wanted(check: Check) -> Git:
-    if check.git is None:
-        raise ExpressionError(f"check `{check.id}` is no git check")
-    return check.git
 
 
 def _wrong(wanted: Git, found: Repository) -> list[str]:

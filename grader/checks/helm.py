@@ -8,8 +8,8 @@ import zlib
 from typing import Any
 
 from grader.compare import differences
-from grader.errors import ExpressionError, GraderError
-from grader.finding import Finding, Scene, verdict
+from grader.errors import GraderError
+from grader.finding import Finding, Scene, given, verdict
 from grader.model import Check, Helm, Json, Objects
 from grader.snapshot import Question
 from grader.text import clean, listed, shown
@@ -22,12 +22,12 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 def reads(check: Check, namespaces: tuple[str, ...]) -> list[Question]:
     """Return the release Secrets."""
-    return [_list(_wanted(check), namespaces)]
+    return [_list(given(check, "helm", check.helm), namespaces)]
 
 
 def look(check: Check, scene: Scene) -> Finding:
     """Unpack the newest revision (and the older ones where values must not appear) and compare."""
-    wanted = _wanted(check)
+    wanted = given(check, "helm", check.helm)
     found = scene.snapshot.objects(_list(wanted, scene.namespaces))
     revisions = sorted((s for s in found if _label(s, "name") == wanted.release), key=_number)
     if not revisions:
@@ -40,12 +40,6 @@ def look(check: Check, scene: Scene) -> Finding:
     state = f"revision {newest.get('version')} is {info.get('status')} ({info.get('description') or 'no description'})"
     observed = clean(f"{wanted.release}: {state}, chart {chart.get('name')}-{chart.get('version')}")
     return verdict(not bad, "\n".join([observed, *bad[:3]]), _expected(wanted), bad)
-
-
-def _wanted(check: Check) -> Helm:
-    if check.helm is None:
-        raise ExpressionError(f"check `{check.id}` is no helm check")
-    return check.helm
 
 
 def _list(wanted: Helm, namespaces: tuple[str, ...]) -> Objects:

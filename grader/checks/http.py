@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from grader import targets
 from grader.cluster import HttpAnswer, HttpRequest
 from grader.compare import differences
-from grader.errors import ExpressionError, Unanswered
-from grader.finding import Finding, Scene, verdict
+from grader.errors import Unanswered
+from grader.finding import Finding, Scene, given, verdict
 from grader.model import Check, Http, Json
 from grader.snapshot import Question
 from grader.text import clean, shown
@@ -30,13 +30,13 @@ WORDS = {
 
 def reads(check: Check, namespaces: tuple[str, ...]) -> list[Question]:
     """Return the Services (for named ports) and EndpointSlices (for the evidence) of the Service's namespace."""
-    http = _wanted(check)
+    http = given(check, "http", check.http)
     return targets.reads(http, namespaces)
 
 
 def look(check: Check, scene: Scene) -> Finding:
     """Send the requests; every one must meet the expectation."""
-    http = _wanted(check)
+    http = given(check, "http", check.http)
     expected = _expected(http)
     url = targets.url(http, scene)
     if url is None:
@@ -54,12 +54,6 @@ def look(check: Check, scene: Scene) -> Finding:
         observed = f"{observed}; {targets.endpoints(http, scene)}"
     told = [f"{http.method} {clean(url, 120)}: {line}" for line in dict.fromkeys(bad)]
     return verdict(not bad and bool(answers), observed, expected, told[:6])
-
-
-def _wanted(check: Check) -> Http:
-    if check.http is None:
-        raise ExpressionError(f"check `{check.id}` is no http check")
-    return check.http
 
 
 def _request(http: Http, url: str) -> HttpRequest:

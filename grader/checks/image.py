@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from grader.cluster import ImageFacts
-from grader.errors import ExpressionError, GraderError
-from grader.finding import Finding, Scene, verdict
+from grader.errors import GraderError
+from grader.finding import Finding, Scene, given, verdict
 from grader.model import Check, Image
 from grader.snapshot import Question
 from grader.text import clean, listed, shown
@@ -20,7 +20,7 @@ def reads(_check: Check, _namespaces: tuple[str, ...]) -> list[Question]:
 
 def look(check: Check, scene: Scene) -> Finding:
     """Compare what the registry tells."""
-    wanted = _wanted(check)
+    wanted = given(check, "image", check.image)
     found = scene.cluster.image(wanted.ref)
     if found is None:
         words = f"the registry has no image {clean(wanted.ref, 160)}"
@@ -31,12 +31,6 @@ def look(check: Check, scene: Scene) -> Finding:
     user = clean(found.user, 60) or "root"
     observed = f"{clean(found.digest, 80)}, {found.size / _MEGA:.1f} MB, runs as {user}"
     return verdict(not bad, "\n".join([observed, *bad[:4]]), _expected(wanted), bad)
-
-
-def _wanted(check: Check) -> Image:
-    if check.image is None:
-        raise ExpressionError(f"check `{check.id}` is no image check")
-    return check.image
 
 
 def _wrong(wanted: Image, found: ImageFacts) -> list[str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from grader import targets
 from grader.checks.http import WORDS
 from grader.cluster import LoadAnswer, LoadRequest
-from grader.errors import ExpressionError
-from grader.finding import Finding, Scene, verdict
+from grader.finding import Finding, Scene, given, verdict
 from grader.model import Check, Infer
 from grader.snapshot import Question
 from grader.text import clean
@@ -16,12 +15,12 @@ _BOUNDS = ("p50", "p95", "p99")
 
 def reads(check: Check, namespaces: tuple[str, ...]) -> list[Question]:
     """Return what `targets` reads."""
-    return targets.reads(_wanted(check), namespaces)
+    return targets.reads(given(check, "infer", check.infer), namespaces)
 
 
 def look(check: Check, scene: Scene) -> Finding:
     """Send the load and judge it."""
-    wanted = _wanted(check)
+    wanted = given(check, "infer", check.infer)
     url = targets.url(wanted, scene)
     if url is None:
         words = f"{targets.place(wanted, scene)}: {targets.NOWHERE}"
@@ -78,12 +77,6 @@ def expected_of(wanted: Infer) -> str:
         bound = getattr(wanted, f"{name}_ms")
         parts += [f"{name} ≤ {bound:g} ms"] if bound is not None else []
     return ", ".join(parts)
-
-
-def _wanted(check: Check) -> Infer:
-    if check.infer is None:
-        raise ExpressionError(f"check `{check.id}` is no infer check")
-    return check.infer
 
 
 def _errors(wanted: Infer, answer: LoadAnswer) -> str:

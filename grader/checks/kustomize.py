@@ -5,8 +5,8 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 from grader.compare import differences
-from grader.errors import ExpressionError, Refused
-from grader.finding import Finding, Scene, verdict
+from grader.errors import Refused
+from grader.finding import Finding, Scene, given, verdict
 from grader.model import Check, Json, Kustomize, Rendered
 from grader.snapshot import Question
 from grader.text import absence, clean, shown, title
@@ -14,12 +14,12 @@ from grader.text import absence, clean, shown, title
 
 def reads(check: Check, _namespaces: tuple[str, ...]) -> list[Question]:
     """Return the rendering."""
-    return [Rendered(kustomize=_wanted(check).folder)]
+    return [Rendered(kustomize=given(check, "kustomize", check.kustomize).folder)]
 
 
 def look(check: Check, scene: Scene) -> Finding:
     """Compare the rendered object with the partial one."""
-    wanted = _wanted(check)
+    wanted = given(check, "kustomize", check.kustomize)
     kind, name = str(wanted.object["kind"]), str(wanted.object["metadata"]["name"])
     expected = f"`{wanted.folder}` renders {kind} `{name}`: {shown(_fields(wanted.object)) or 'any'}"
     try:
@@ -38,12 +38,6 @@ def look(check: Check, scene: Scene) -> Finding:
         bad += closest
     observed = "\n".join(bad[:3]) if bad else f"{title(named[0])} has every field"
     return verdict(not bad, observed, expected, bad)
-
-
-def _wanted(check: Check) -> Kustomize:
-    if check.kustomize is None:
-        raise ExpressionError(f"check `{check.id}` is no kustomize check")
-    return check.kustomize
 
 
 def _count(wanted: Kustomize, mine: list[Json]) -> list[str]:

@@ -6,8 +6,7 @@ import re
 
 from grader import pods
 from grader.cluster import LogRequest
-from grader.errors import ExpressionError
-from grader.finding import Finding, Scene, verdict
+from grader.finding import Finding, Scene, given, verdict
 from grader.model import Check, Json, LogCheck
 from grader.snapshot import Question
 from grader.text import clean, listed
@@ -18,12 +17,12 @@ LONGEST_LINE = 16 * 1024
 
 def reads(check: Check, _namespaces: tuple[str, ...]) -> list[Question]:
     """Return the list of pods."""
-    return [_wanted(check).of]
+    return [given(check, "log", check.log).of]
 
 
 def look(check: Check, scene: Scene) -> Finding:
     """Search the logs; a line that matches is the evidence, and where there is none, the last line written."""
-    wanted = _wanted(check)
+    wanted = given(check, "log", check.log)
     expected = f"{'a line' if wanted.present else 'no line'} with /{clean(wanted.matches, 160)}/{_where(wanted)}"
     found = pods.there(wanted.of, scene)
     if not found:
@@ -36,12 +35,6 @@ def look(check: Check, scene: Scene) -> Finding:
         passed = not others if wanted.each else bool(matching)
         return verdict(passed, _some(matching if passed else others), expected, others[:6])
     return verdict(not matching, _some(matching or others), expected, matching[:6])
-
-
-def _wanted(check: Check) -> LogCheck:
-    if check.log is None:
-        raise ExpressionError(f"check `{check.id}` is no log check")
-    return check.log
 
 
 def _where(wanted: LogCheck) -> str:

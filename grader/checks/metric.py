@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from grader.cluster import HttpAnswer, HttpRequest
 from grader.errors import ExpressionError, GraderError
-from grader.finding import Finding, Scene, verdict
+from grader.finding import Finding, Scene, given, verdict
 from grader.model import Check, Json, Metric
 from grader.snapshot import Question
 from grader.text import clean
@@ -34,7 +34,7 @@ def reads(_check: Check, _namespaces: tuple[str, ...]) -> list[Question]:
 
 def look(check: Check, scene: Scene) -> Finding:
     """Ask; every series must meet the bound, and there must be one."""
-    wanted = _wanted(check)
+    wanted = given(check, "metric", check.metric)
     host = f"{wanted.service}.{wanted.namespace}.svc:{wanted.port}"
     url = f"http://{host}/api/v1/query?query={quote(wanted.query, safe='')}"
     answer = scene.cluster.http(HttpRequest(url, timeout=5.0))[0]
@@ -48,12 +48,6 @@ def look(check: Check, scene: Scene) -> Finding:
     bad = [f"{name} = {value:g}" for name, value in series if math.isnan(value) or not sign(value, bound)]
     shown = bad or [f"{name} = {value:g}" for name, value in series]
     return verdict(not bad, "\n".join(shown[:6]), expected, bad[:6])
-
-
-def _wanted(check: Check) -> Metric:
-    if check.metric is None:
-        raise ExpressionError(f"check `{check.id}` is no metric check")
-    return check.metric
 
 
 def _bound(wanted: Metric) -> tuple[Any, float]:
