@@ -29,7 +29,8 @@ from labs.errors import ClusterError, LabsError, UsageError
 from labs.events import Listener, Notice
 from labs.inject import faults, guard, manifests, remove, restore, snapshot
 from labs.inject.api import Api
-from labs.inject.apply import apply, wait_created, wait_ready
+from labs.inject.apply import apply, wait_created, wait_for
+from labs.inject.manifests import Stage as Applied
 from labs.inject.snapshot import Snapshot
 from labs.providers.base import ClusterHandle
 
@@ -130,27 +131,27 @@ def start(bench: Bench) -> None:
         raise
 
 
-def _before(bench: Bench, stages: list[list[Json]]) -> Json:
+def _before(bench: Bench, stages: list[Applied]) -> Json:
     """Return what has to be known before the first write, so that everything can be undone."""
     named = snapshot.tracked(bench.scenario)
     return {
         "namespaces": list(bench.namespaces),
-        "stages": stages,
+        "stages": [stage.to_json() for stage in stages],
         "digest": bench.scenario.digest,
         "inventory": snapshot.inventory(bench.api),
         "foreign": snapshot.build(snapshot.foreign(bench.api, named, bench.scenario.id)).to_json(),
     }
 
 
-def _inject(bench: Bench, stages: list[list[Json]]) -> None:
+def _inject(bench: Bench, stages: list[Applied]) -> None:
     for number, stage in enumerate(stages):
         if number:
-            with step(bench.emit, "healthy", "Waiting until the healthy state is ready", "≤ 120 s"):
-                wait_ready(bench.api, _workloads(stages[0]))
+            with step(bench.emit, "healthy", f"Waiting until the healthy state is {stage.when}", "≤ 120 s"):
+                wait_for(bench.api, stage.when, _workloads(stages[0].objects))
         title = "Breaking it" if number else "Applying the task's objects"
         with step(bench.emit, f"apply-{number}", title) as said:
-            apply(bench.api, stage)
-            said.append(f"{len(stage)} objects")
+            apply(bench.api, stage.objects)
+            said.append(f"{len(stage.objects)} objects")
     _live(bench)
     _wait_created(bench, stages)
 
@@ -167,7 +168,7 @@ def _live(bench: Bench) -> None:
         )
 
 
-def _wait_created(bench: Bench, stages: list[list[Json]]) -> None:
+def _wait_created(bench: Bench, stages: list[Applied]) -> None:
     with step(bench.emit, "pods", "Waiting for the pods to be made") as said:
         late = wait_created(bench.api, _workloads(list(manifests.final(stages).values())))
         said += [f"no pods yet: {name}" for name in late]
@@ -218,7 +219,7 @@ def reset(bench: Bench, story: Story) -> None:
         snapshot_foreign = Snapshot.from_json(ready["foreign"])
         said.extend(restore.restore_foreign(bench.api, snapshot_foreign))
     workspace.restore(bench.scenario.folder / "workspace", bench.folder)
-    _wait_created(bench, begin["stages"])
+    _wait_created(bench, _stages(begin))
     with step(bench.emit, "compare", "Comparing with the baseline"):
         now = _until_equal(bench, baseline, begin)
         bench.note(story.id, "reset", {"marks": now.to_json()["marks"], "guards": _capture(bench)})
@@ -235,6 +236,10 @@ def _memory(bench: Bench, story: Story) -> tuple[Json, Json]:
     return begin.data, {**ready.data, "objects": {**ready.data["objects"], "marks": marks}}
 
 
+def _stages(begin: Json) -> list[Applied]:
+    return [Applied.from_json(stage) for stage in begin["stages"]]
+
+
 def _end_dying(bench: Bench) -> None:
     """Namespaces somebody has deleted are waited for, so that they can be made again."""
     found = bench.api.together(
@@ -248,8 +253,9 @@ def _end_dying(bench: Bench) -> None:
 def _restore(bench: Bench, baseline: Snapshot, begin: Json) -> str:
     remove.remove_objects(bench.api, _strays(bench, baseline, begin))
     now = snapshot.contents(bench.api, bench.namespaces, bench.scenario.id)
-    plan = restore.restore(bench.api, baseline, now, begin["stages"])
-    if len(begin["stages"]) == 1:  # with several, all workloads were made again, pods and all
+    applied = _stages(begin)
+    plan = restore.restore(bench.api, baseline, now, applied)
+    if len(applied) == 1:  # with several, all workloads were made again, pods and all
         restore.fresh_pods(bench.api, bench.namespaces)
     return plan.words()
 

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from grader.capabilities import Requires
 from grader.model import Check, Guard, Spec
 
+When = Literal["together", "made", "ready"]
 ID = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 
 
@@ -33,13 +34,14 @@ class Fault(Spec):
         use: Name of a library fault in `labs/inject/faults/`, or empty.
         with_: Its parameters (`with` in YAML).
         apply: Folder of manifests applied over the healthy ones (`broken/`), or empty.
-        when: `together`: applied in one go with the setup; `ready`: only once the setup's workloads are ready.
+        when: `together`: applied in one go with the setup; `made`: once the setup's workloads have made their pods, so
+            that a first revision is in the history; `ready`: only once these are ready, which costs the start seconds.
     """
 
     use: str = ""
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")
     apply: str = ""
-    when: Literal["together", "ready"] = "together"
+    when: When = "together"
 
     @model_validator(mode="after")
     def _one(self) -> Fault:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from grader.model import Json
+from labs.course.models import When
 from labs.errors import ClusterError
 from labs.inject.api import Api, Refusal, label
 from labs.inject.manifests import WORKLOADS, is_absent
@@ -67,6 +68,23 @@ def wait_created(api: Api, workloads: Iterable[Json], *, seconds: float = CREATE
         The workloads that have done neither in time; a task can be broken that way on purpose.
     """
     return _wait(api, workloads, _created, seconds)
+
+
+def wait_for(api: Api, when: When, workloads: Iterable[Json]) -> None:
+    """Wait until a later stage may be applied over these workloads.
+
+    Raises:
+        ClusterError: They have not come that far in time.
+    """
+    if when == "ready":
+        wait_ready(api, workloads)
+    elif when == "made":
+        late = wait_created(api, workloads)
+        if late:
+            raise ClusterError(
+                f"no pods within {CREATED_WITHIN:.0f} s: {', '.join(late)}",
+                hint="`labs status` and `kubectl get events -A` tell more; `labs scenarios reset` tries again",
+            )
 
 
 def wait_ready(api: Api, workloads: Iterable[Json], *, seconds: float = READY_WITHIN) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.model import Json
-from labs.course.models import Fault, Scenario
+from labs.course.models import Fault, Scenario, When
 from labs.course.position import Document, place, read_documents
 from labs.errors import DataError
 from labs.inject import faults
@@ -57,6 +57,30 @@ class Manifest:
     document: Document
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Objects that are applied in one go.
+
+    Attributes:
+        objects: The first stage holds all of them; a later one only those it adds or changes (or, marked absent,
+            removes).
+        when: What of the stages before must be true first: nothing, their workloads have made their pods, or these
+            are ready.
+    """
+
+    objects: list[Json]
+    when: When = "together"
+
+    def to_json(self) -> Json:
+        """Return a JSON value that `from_json` reads."""
+        return {"when": self.when, "objects": self.objects}
+
+    @classmethod
+    def from_json(cls, value: Json) -> Stage:
+        """Read what `to_json` gave."""
+        return cls(value["objects"], value["when"])
+
+
 def key(obj: Json) -> Key:
     """Return what makes an object this one: group, kind, namespace, name."""
     meta = obj.get("metadata", {})
@@ -97,10 +121,8 @@ def _is_object(document: Document) -> None:
             raise DataError(f"a manifest needs `{name}`, a text", where=document.where(loc), hint=f"add `{name}`")
 
 
-def stages(scenario: Scenario) -> list[list[Json]]:
-    """Return what is applied, in order: everything that is there at once, then what comes when that is ready.
-
-    The first stage holds all objects; a later one only those it adds or changes (or, marked absent, removes).
+def stages(scenario: Scenario) -> list[Stage]:
+    """Return what is applied, in order: everything that is there at once, then what comes when that is made or ready.
 
     Raises:
         DataError: A manifest is malformed, or a fault does not fit the manifests.
@@ -109,24 +131,24 @@ def stages(scenario: Scenario) -> list[list[Json]]:
     for name in scenario.file.setup:
         objects.update(_folder(scenario, name))
     together = [f for f in scenario.file.faults if f.when == "together"]
-    later = [f for f in scenario.file.faults if f.when == "ready"]
+    later = [f for f in scenario.file.faults if f.when != "together"]
     first = _broken(scenario, objects, together)
-    result = [_with_namespaces(scenario, [o for o in first.values() if not is_absent(o)])]
+    result = [Stage(_with_namespaces(scenario, [o for o in first.values() if not is_absent(o)]))]
     before = first
     for fault in later:
         after = _broken(scenario, before, [fault])
         changed = [o for k, o in after.items() if before.get(k) != o]
         if changed:
-            result.append([_labelled(scenario, o) for o in changed])
+            result.append(Stage([_labelled(scenario, o) for o in changed], fault.when))
         before = after
     return result
 
 
-def final(staged: Iterable[list[Json]]) -> dict[Key, Json]:
+def final(staged: Iterable[Stage]) -> dict[Key, Json]:
     """Return the objects as they are after the last stage."""
     result: dict[Key, Json] = {}
     for stage in staged:
-        for obj in stage:
+        for obj in stage.objects:
             if is_absent(obj):
                 result.pop(key(obj), None)
             else:

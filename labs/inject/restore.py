@@ -15,8 +15,8 @@ from typing import Any
 from grader.model import Json
 from labs.errors import ClusterError
 from labs.inject.api import Api, Refusal, label
-from labs.inject.apply import apply, wait_ready
-from labs.inject.manifests import WORKLOADS, final, is_absent
+from labs.inject.apply import apply, wait_for
+from labs.inject.manifests import WORKLOADS, Stage, final, is_absent
 from labs.inject.normal import PROBER, normal
 from labs.inject.snapshot import Snapshot, build, key_text
 
@@ -68,7 +68,7 @@ def difference(baseline: Snapshot, now: Snapshot) -> Difference:
     return plan
 
 
-def restore(api: Api, baseline: Snapshot, now: Iterable[Json], stages: Sequence[list[Json]]) -> Difference:
+def restore(api: Api, baseline: Snapshot, now: Iterable[Json], stages: Sequence[Stage]) -> Difference:
     """Make the objects of a task those of the baseline again.
 
     Args:
@@ -100,7 +100,7 @@ def fresh_pods(api: Api, namespaces: Sequence[str]) -> None:
     api.together(api.delete, owned)
 
 
-def _always_anew(name: str, obj: Json, plan: Difference, stages: Sequence[list[Json]]) -> bool:
+def _always_anew(name: str, obj: Json, plan: Difference, stages: Sequence[Stage]) -> bool:
     """Jobs and bare pods always; with a history of several stages (a rollout that is stuck half-way) every workload."""
     if name in plan.missing or name in plan.again or obj["kind"] not in _REPLAYED:
         return False
@@ -183,7 +183,7 @@ def _create(api: Api, wanted: Json) -> None:
         raise ClusterError("its namespace is gone", where=label(wanted), hint="run `labs reset` for the task again")
 
 
-def _make(api: Api, objects: Sequence[Json], stages: Sequence[list[Json]]) -> None:
+def _make(api: Api, objects: Sequence[Json], stages: Sequence[Stage]) -> None:
     """Create objects: workloads of the scenario the way they came, everything else from its normal form."""
     scripted = {key_text(o): o for o in final(stages).values()}
     replayed = {key_text(o) for o in objects if o["kind"] in _REPLAYED and key_text(o) in scripted}
@@ -195,12 +195,11 @@ def _make(api: Api, objects: Sequence[Json], stages: Sequence[list[Json]]) -> No
     ):
         api.together(lambda o: _create(api, o), wave)
     if len(stages) == 1:
-        apply(api, [o for o in stages[0] if key_text(o) in replayed])
+        apply(api, [o for o in stages[0].objects if key_text(o) in replayed])
         return
-    for number, stage in enumerate(stages):
-        if number:
-            wait_ready(api, [o for o in stages[0] if key_text(o) in replayed])
-        apply(api, [o for o in stage if is_absent(o) or key_text(o) in replayed or o["kind"] not in WORKLOADS])
+    for stage in stages:
+        wait_for(api, stage.when, [o for o in stages[0].objects if key_text(o) in replayed])
+        apply(api, [o for o in stage.objects if is_absent(o) or key_text(o) in replayed or o["kind"] not in WORKLOADS])
 
 
 # --- foreign objects -------------------------------------------------------------------------------------------------

@@ -149,21 +149,22 @@ def test_a_live_fault_changes_only_the_chosen_nodes() -> None:
 def test_everything_comes_in_one_stage_with_its_namespace(tmp_path: Path) -> None:
     (scenario,) = load_course(write_course(tmp_path)).scenarios
     (stage,) = manifests.stages(scenario)
-    assert [(o["kind"], o["metadata"]["name"]) for o in stage] == [
+    assert [(o["kind"], o["metadata"]["name"]) for o in stage.objects] == [
         ("Namespace", "shop"),
         ("Deployment", "web"),
         ("Service", "web"),
     ]
-    assert stage[0]["metadata"]["labels"] == {"labs.io/scenario": "no-answer"}
-    assert stage[2]["spec"]["selector"] == {"app": "wbe"}
+    assert stage.objects[0]["metadata"]["labels"] == {"labs.io/scenario": "no-answer"}
+    assert stage.objects[2]["spec"]["selector"] == {"app": "wbe"}
 
 
 def test_a_fault_for_later_comes_in_a_stage_of_its_own(tmp_path: Path) -> None:
-    change = spoiled(S, "  with: {service: web, value: wbe}", "  with: {service: web, value: wbe}\n  when: ready")
+    change = spoiled(S, "  with: {service: web, value: wbe}", "  with: {service: web, value: wbe}\n  when: made")
     (scenario,) = load_course(write_course(tmp_path, change)).scenarios
-    first, second = manifests.stages(scenario)
-    assert first[2]["spec"]["selector"] == {"app": "web"}
-    assert [o["spec"]["selector"] for o in second] == [{"app": "wbe"}]
+    first, second = (manifests.Stage.from_json(stage.to_json()) for stage in manifests.stages(scenario))
+    assert (first.when, second.when) == ("together", "made")
+    assert first.objects[2]["spec"]["selector"] == {"app": "web"}
+    assert [o["spec"]["selector"] for o in second.objects] == [{"app": "wbe"}]
 
 
 def test_broken_replaces_by_identity_adds_and_takes_away(tmp_path: Path) -> None:
@@ -177,9 +178,9 @@ def test_broken_replaces_by_identity_adds_and_takes_away(tmp_path: Path) -> None
         write_course(tmp_path, {**change, "3-services/no-answer/broken/x.yaml": broken})
     ).scenarios
     (stage,) = manifests.stages(scenario)
-    assert [o["kind"] for o in stage] == ["Namespace", "Deployment", "ConfigMap"]
-    assert stage[1]["spec"] == {"replicas": 0}
-    assert stage[2]["metadata"]["namespace"] == "shop"
+    assert [o["kind"] for o in stage.objects] == ["Namespace", "Deployment", "ConfigMap"]
+    assert stage.objects[1]["spec"] == {"replicas": 0}
+    assert stage.objects[2]["metadata"]["namespace"] == "shop"
 
 
 def test_a_scenario_is_about_the_foreign_objects_it_names(tmp_path: Path) -> None:
