@@ -1,4 +1,4 @@
-"""The main job without hands, for each scenario of the course.
+"""The main job without hands, for a scenario of each chapter.
 
 Bring up → start → grade (fails) → mend wrongly → grade (fails) → reset → mend rightly → grade (passes) → stop.
 `labs demo` runs it, `labs.render.demo` prints it, the cluster test asserts its exit code. It uses the same `Tasks` as a
@@ -135,18 +135,19 @@ class Demo:
         self._tell = tell
         self._emit = emit
 
-    def run(self, ids: Sequence[str] = (), *, down: bool = False) -> Result:
+    def run(self, ids: Sequence[str] = (), *, every: bool = False, down: bool = False) -> Result:
         """Show it all.
 
         Args:
-            ids: Scenarios; none means every scenario of the course.
+            ids: Scenarios; none means the showcase of each chapter.
+            every: Whether none means every scenario of the course.
             down: Whether the cluster is taken away at the end.
 
         Raises:
             UsageError: An unknown scenario.
             LabsError: The cluster could not be brought up, or a step of the lab itself failed.
         """
-        chosen = self._chosen(ids)
+        chosen = self._chosen(ids, every=every)
         began = time.monotonic()
         result, provider = self._up()
         tasks = Tasks(provider.handle(self._cluster))
@@ -161,10 +162,11 @@ class Demo:
         self._tell(Ended(result, kept=not down))
         return result
 
-    def _chosen(self, ids: Sequence[str]) -> list[Scenario]:
+    def _chosen(self, ids: Sequence[str], *, every: bool) -> list[Scenario]:
         """Check the names before the first side effect."""
         reader = Tasks(None)
-        chosen = [reader.scenario(name) for name in ids] or list(reader.course.scenarios)
+        shown = [chapter.showcase for chapter in reader.course.chapters if chapter.showcase]
+        chosen = [reader.scenario(name) for name in ids or ([] if every else shown)] or list(reader.course.scenarios)
         if not chosen:
             raise UsageError("the course has no scenario", hint="LABS_SCENARIOS may point at an empty folder")
         return chosen

@@ -23,11 +23,12 @@ def register(app: typer.Typer) -> None:
 def demo(
     session: Session,
     ids: Ids = None,
+    every: Annotated[bool, typer.Option("--all", help="Play every scenario of the course.")] = False,
     down: Annotated[bool, typer.Option("--down", help="Take the cluster down at the end.")] = False,
 ) -> int:
     """Show the product: break, grade, mend wrongly, reset, mend rightly.
 
-    It brings the cluster up where none runs, plays every scenario (or those named), and keeps the cluster running.
+    It brings the cluster up where none runs, plays one scenario of each chapter (or those named) and keeps it.
     Exit code 0 only if everything behaved.
     """
     from labs.demo import Demo
@@ -36,7 +37,7 @@ def demo(
     with session.listener(indent="  ") as emit:
         narrator = Narrator(session.err if session.json else session.out)
         show = Demo(session.provider, session.cluster, tell=narrator, emit=emit)
-        result = show.run(ids or [], down=down)
+        result = show.run(ids or [], every=every, down=down)
     if session.json:
         session.show(result, "")
     return result.exit_code

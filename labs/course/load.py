@@ -123,6 +123,10 @@ def _chapter(folder: Path, errors: list[DataError]) -> Chapter | None:
     if file is None:
         return None
     errors.extend(_lessons(file, number, document))
+    known = [scenario.id for scenario in scenarios]
+    if file.showcase and file.showcase not in known:
+        where, hint = document.where(("showcase",)), nearest(file.showcase, known)
+        errors.append(DataError(f"this chapter has no scenario `{file.showcase}`", where=where, hint=hint))
     scenarios.sort(key=lambda scenario: (scenario.file.lesson, scenario.id))
     return Chapter(number=number, slug=slug, scenarios=tuple(scenarios), **file.model_dump(exclude={"number"}))
 

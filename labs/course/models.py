@@ -191,6 +191,7 @@ class ChapterFile(Spec):
         summary: One or two sentences.
         weight: Share of the mock exam in percent.
         lessons: Lesson number (`"1.4"`) → title.
+        showcase: Id of the scenario that the demo plays for this chapter.
     """
 
     number: int | None = Field(default=None, ge=1, le=6)
@@ -198,6 +199,7 @@ class ChapterFile(Spec):
     summary: str
     weight: int = Field(ge=1, le=100)
     lessons: dict[str, str]
+    showcase: str = ""
 
 
 class Chapter(Spec):
@@ -210,6 +212,7 @@ class Chapter(Spec):
         summary: One or two sentences.
         weight: Share of the mock exam in percent.
         lessons: Lesson number (`1.4`) → title.
+        showcase: Id of the scenario that the demo plays, or empty.
         scenarios: Sorted by lesson, then by id.
     """
 
@@ -219,6 +222,7 @@ class Chapter(Spec):
     summary: str
     weight: int
     lessons: dict[str, str]
+    showcase: str = ""
     scenarios: tuple[Scenario, ...]
 
 

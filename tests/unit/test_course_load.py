@@ -146,6 +146,13 @@ MISTAKES: list[tuple[str, Change, str, str, str]] = [
         '"3.1"',
     ),
     ("lesson key as a number", spoiled(CHAPTER, '"3.2"', "3.2"), f"{CHAPTER}:7", "key 3.2 is not a string", "quotes"),
+    (
+        "showcase of another chapter",
+        spoiled(CHAPTER, "number: 3", "number: 3\nshowcase: no-anwser"),
+        f"{CHAPTER}:2",
+        "no scenario `no-anwser`",
+        "no-answer",
+    ),
     ("chapter missing", {CHAPTER: None}, "chapter.yaml", "the file is missing", ""),
 ]
 
