@@ -64,20 +64,41 @@ class Option(Spec):
     text: str
 
 
+class DiagnosisPoints(Spec):
+    """What each part of a diagnosis is worth."""
+
+    component: int = Field(default=1, ge=1, le=20)
+    cause: int = Field(default=1, ge=1, le=20)
+    evidence: int = Field(default=1, ge=1, le=20)
+
+
 class Diagnosis(Spec):
-    """What the learner has to find out in a `diagnose` scenario.
+    """What the learner has to find out in a `diagnose` scenario. Where several answers are right, give a list.
 
     Attributes:
         component: The right component, an object in the form `Kind/name`.
         cause: Id of the right option.
         options: Causes to choose from, the right one among them.
-        evidence: Substring of the line (event, log or field) that proves it.
+        evidence: Text in the line (event, log or field) that proves it; blanks, quotes and case do not matter.
+        points: Points of the three parts.
     """
 
-    component: str
+    component: str | tuple[str, ...]
     cause: str
     options: tuple[Option, ...]
-    evidence: str = ""
+    evidence: str | tuple[str, ...] = ""
+    points: DiagnosisPoints = DiagnosisPoints()
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Every right component; the first is the one to tell."""
+        return (self.component,) if isinstance(self.component, str) else self.component
+
+    @property
+    def evidences(self) -> tuple[str, ...]:
+        """Every text that proves it."""
+        found = (self.evidence,) if isinstance(self.evidence, str) else self.evidence
+        return tuple(text for text in found if text.strip())
 
 
 class ScenarioFile(Spec):
@@ -105,6 +126,20 @@ class ScenarioFile(Spec):
     settle_seconds: float = Field(default=30.0, gt=0, le=120)
 
 
+class StepAnswer(Spec):
+    """The diagnosis that a fix gives.
+
+    Attributes:
+        component: As a learner would name it.
+        cause: Id of an option.
+        evidence: A part of the line: the first line of the cluster that contains it is the answer.
+    """
+
+    component: str
+    cause: str
+    evidence: str
+
+
 class FixStep(Spec):
     """One step of a solution or of a wrong fix: something a learner would type or save. Exactly one action.
 
@@ -112,18 +147,20 @@ class FixStep(Spec):
         say: What the step does and why, one sentence.
         kubectl: Arguments of kubectl, as a list; run in the fix's folder, so that `-f file.yaml` finds its files.
         copy: Folder (relative to the fix's folder) whose files are saved over the learner's workspace.
+        answer: For `diagnose` scenarios: the diagnosis; it comes before the steps that remove the evidence.
         expect: `ok`: the command must succeed; `any`: its exit code does not matter.
     """
 
     say: str
     kubectl: tuple[str, ...] = ()
     copy_: str = Field(default="", alias="copy")
+    answer: StepAnswer | None = None
     expect: Literal["ok", "any"] = "ok"
 
     @model_validator(mode="after")
     def _one(self) -> FixStep:
-        if bool(self.kubectl) == bool(self.copy_):
-            raise ValueError("a step needs either `kubectl` or `copy`")
+        if sum(map(bool, (self.kubectl, self.copy_, self.answer))) != 1:
+            raise ValueError("a step needs exactly one of `kubectl`, `copy` and `answer`")
         return self
 
 
