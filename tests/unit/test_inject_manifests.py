@@ -1,4 +1,4 @@
-"""Faults, stages, normal forms and the plan of a reset: all of it pure, on plain objects."""
+"""Stages, normal forms and the plan of a reset: all of it pure, on plain objects."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 
 from grader.model import Json
 from labs.course.load import load_course
-from labs.errors import DataError
-from labs.inject import faults, manifests
+from labs.inject import manifests
 from labs.inject.normal import is_derived, normal
 from labs.inject.restore import difference
 from labs.inject.snapshot import Snapshot, build, tracked
@@ -52,95 +51,6 @@ def service() -> Json:
         "metadata": {"name": "web", "namespace": "shop"},
         "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8000}, {"port": 90}]},
     }
-
-
-def container(objects: list[Json]) -> Json:
-    found: Json = objects[0]["spec"]["template"]["spec"]["containers"][0]
-    return found
-
-
-WEB = {"deployment": "web"}
-CHANGES: list[tuple[str, dict[str, Any], Any]] = [
-    ("service_selector", {"service": "web", "value": "wbe"}, lambda o: o[1]["spec"]["selector"] == {"app": "wbe"}),
-    (
-        "target_port",
-        {"service": "web", "target_port": 8080, "port": 80},
-        lambda o: [p.get("targetPort") for p in o[1]["spec"]["ports"]] == [8080, None],
-    ),
-    (
-        "shadowed_volume",
-        {**WEB, "path": "/models"},
-        lambda o: container(o)["volumeMounts"] == [{"name": "cache", "mountPath": "/models"}],
-    ),
-    ("bind_loopback", WEB, lambda o: container(o)["args"] == ["--host", "127.0.0.1", "--port=8000"]),
-    (
-        "bind_loopback",
-        {**WEB, "argument": "--bind"},
-        lambda o: container(o)["env"][-1] == {"name": "HOST", "value": "127.0.0.1"},
-    ),
-    (
-        "wrong_env",
-        {**WEB, "env": "MODEL_PATH", "value": "/modles"},
-        lambda o: container(o)["env"] == [{"name": "MODEL_PATH", "value": "/modles"}],
-    ),
-    (
-        "wrong_env",
-        {**WEB, "env": "MODEL_PATH", "rename": "MODEL_PTH"},
-        lambda o: container(o)["env"][0]["name"] == "MODEL_PTH",
-    ),
-    ("missing_toleration", WEB, lambda o: o[0]["spec"]["template"]["spec"]["tolerations"] == [{"key": "other"}]),
-    ("readiness_path", WEB, lambda o: container(o)["readinessProbe"]["httpGet"]["path"] == "/healthzz"),
-    (
-        "quota_too_small",
-        {"namespace": "shop", "hard": {"pods": "1"}},
-        lambda o: o[2]["spec"] == {"hard": {"pods": "1"}},
-    ),
-    ("image_tag", {**WEB, "tag": "1.0.O"}, lambda o: container(o)["image"] == "registry.lab:5000/model-server:1.0.O"),
-    (
-        "memory_limit",
-        {**WEB, "limit": "16Mi"},
-        lambda o: container(o)["resources"] == {"requests": {"memory": "16Mi"}, "limits": {"memory": "16Mi"}},
-    ),
-]
-
-
-@pytest.mark.parametrize(("use", "with_", "broken"), CHANGES, ids=[f"{c[0]}-{i}" for i, c in enumerate(CHANGES)])
-def test_a_fault_breaks_a_copy_and_nothing_else(use: str, with_: dict[str, Any], broken: Any) -> None:
-    healthy = [deployment(), service()]
-    found = faults.transform(healthy, use, with_)
-    assert broken(found), found
-    assert healthy == [deployment(), service()]
-
-
-def test_every_fault_is_tried_above_or_is_live() -> None:
-    tried = {use for use, _, _ in CHANGES}
-    assert {name for name in faults.library() if not faults.is_live(name)} == tried
-
-
-@pytest.mark.parametrize(
-    ("use", "with_", "said"),
-    [
-        ("service_selector", {"service": "wbe", "value": "x"}, "finds no Service `wbe`"),
-        ("readiness_path", {"deployment": "web", "container": "sidecar"}, "no container `sidecar`"),
-        ("wrong_env", {"deployment": "web", "env": "NO", "rename": "X"}, "no variable `NO`"),
-        ("readiness_path", {"deployment": "web", "path": "/ready"}, "changes nothing"),
-        ("readiness_path", {}, "exactly one of"),
-    ],
-)
-def test_a_fault_that_does_not_fit_says_why(use: str, with_: dict[str, Any], said: str) -> None:
-    with pytest.raises(DataError) as raised:
-        faults.transform([deployment(), service()], use, with_)
-    assert said in str(raised.value)
-
-
-def test_a_live_fault_changes_only_the_chosen_nodes() -> None:
-    nodes = [
-        {"kind": "Node", "metadata": {"name": n, "labels": {"pool": p}}, "spec": {}}
-        for n, p in (("a", "gpu"), ("b", "cpu"))
-    ]
-    (changed,) = faults.patch(nodes, "cordoned_nodes", {"pool": "gpu"})
-    assert (changed["metadata"]["name"], changed["spec"]) == ("a", {"unschedulable": True})
-    assert nodes[0]["spec"] == {}
 
 
 # --- stages ----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import model_validator
@@ -47,6 +48,16 @@ class Workload(Spec):
         spec: Json = found["spec"] if found["kind"] == "Pod" else found["spec"]["template"]["spec"]
         return spec
 
+    def template(self, manifests: list[Json]) -> Json:
+        """Return what carries the labels, annotations and spec of the workload's pods."""
+        found = self.find(manifests)
+        template: Json = found if found["kind"] == "Pod" else found["spec"]["template"]
+        return template
+
+    def space(self, manifests: list[Json]) -> str:
+        """Return the workload's namespace."""
+        return str(self.find(manifests)["metadata"].get("namespace", ""))
+
     def container_of(self, manifests: list[Json]) -> Json:
         """Return the container."""
         containers: list[Json] = self.pod_spec(manifests)["containers"]
@@ -68,6 +79,58 @@ def find(manifests: list[Json], kind: str, name: str, namespace: str = "") -> Js
         if meta["name"] == name and namespace in {"", meta.get("namespace", "")}:
             return manifest
     raise DataError(f"the fault finds no {kind} `{name}`", hint=_known([m["metadata"] for m in of_kind], "name"))
+
+
+def add(manifests: list[Json], obj: Json) -> None:
+    """Add an object.
+
+    Raises:
+        DataError: Another one is called that already.
+    """
+    meta = obj["metadata"]
+    for manifest in manifests:
+        other = manifest["metadata"]
+        if (manifest["kind"], other["name"], other.get("namespace")) == (
+            obj["kind"],
+            meta["name"],
+            meta.get("namespace"),
+        ):
+            if manifest != obj:
+                raise DataError(f"there is a {obj['kind']} `{meta['name']}` already", hint="give the fault's a `name`")
+            return
+    manifests.append(obj)
+
+
+def words(container: Json) -> Iterator[tuple[list[str], int]]:
+    """Yield where the words of the container's command line stand: the list and the index."""
+    for key in ("command", "args"):
+        line: list[str] = container.get(key) or []
+        for index in range(len(line)):
+            yield line, index
+
+
+def set_argument(container: Json, argument: str, value: str) -> bool:
+    """Change the value of a command-line argument in place; return whether it was there."""
+    for line, index in words(container):
+        if line[index].startswith(f"{argument}="):
+            line[index] = f"{argument}={value}"
+            return True
+        if line[index] == argument and index + 1 < len(line):
+            line[index + 1] = value
+            return True
+    return False
+
+
+def readiness(container: Json) -> Json:
+    """Return the container's readiness probe.
+
+    Raises:
+        DataError: It has none.
+    """
+    probe: Json | None = container.get("readinessProbe")
+    if probe is None:
+        raise DataError(f"container `{container['name']}` has no readinessProbe")
+    return probe
 
 
 def set_env(container: Json, name: str, value: str) -> None:

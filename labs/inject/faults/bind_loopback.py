@@ -5,6 +5,9 @@ from __future__ import annotations
 from grader.model import Json
 from labs.inject.faults._target import Workload, set_env
 
+NUMBER = 0
+SYMPTOM = "connection refused from outside the pod; port-forward works"
+
 
 class Params(Workload):
     """What a scenario says in `with`.

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from grader.model import Json, Objects, Spec
 
+NUMBER = 20
+SYMPTOM = "Pending: node(s) were unschedulable"
+
 TARGET = Objects(kind="Node")
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from grader.model import Json
 from labs.inject.faults._target import Workload
 
+NUMBER = 32
+SYMPTOM = "ErrImagePull, then ImagePullBackOff"
+
 
 class Params(Workload):
     """What a scenario says in `with`.
@@ -19,6 +22,10 @@ class Params(Workload):
 def transform(manifests: list[Json], params: Params) -> None:
     """Change the tag in place."""
     container = params.container_of(manifests)
-    image: str = container["image"].partition("@")[0]
-    host, slash, name = image.rpartition("/")
-    container["image"] = f"{host}{slash}{name.partition(':')[0]}:{params.tag}"
+    container["image"] = retagged(container["image"], params.tag)
+
+
+def retagged(image: str, tag: str) -> str:
+    """Return the image's name with another tag and without a digest."""
+    host, slash, name = image.partition("@")[0].rpartition("/")
+    return f"{host}{slash}{name.partition(':')[0]}:{tag}"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from grader.model import Json
 from labs.inject.faults._target import Workload
 
+NUMBER = 40
+SYMPTOM = "OOMKilled, exit code 137"
+
 
 class Params(Workload):
     """What a scenario says in `with`.

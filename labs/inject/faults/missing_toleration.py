@@ -5,6 +5,9 @@ from __future__ import annotations
 from grader.model import Json
 from labs.inject.faults._target import Workload
 
+NUMBER = 17
+SYMPTOM = "Pending: node(s) had untolerated taint"
+
 
 class Params(Workload):
     """What a scenario says in `with`.

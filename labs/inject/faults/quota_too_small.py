@@ -6,6 +6,9 @@ from pydantic import Field
 
 from grader.model import Json, Spec
 
+NUMBER = 25
+SYMPTOM = "FailedCreate: exceeded quota"
+
 
 class Params(Spec):
     """What a scenario says in `with`.

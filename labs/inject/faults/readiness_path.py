@@ -6,6 +6,9 @@ from grader.model import Json
 from labs.errors import DataError
 from labs.inject.faults._target import Workload
 
+NUMBER = 53
+SYMPTOM = "0/1 Ready: HTTP probe failed with statuscode 404"
+
 
 class Params(Workload):
     """What a scenario says in `with`.

@@ -5,6 +5,9 @@ from __future__ import annotations
 from grader.model import Json, Spec
 from labs.inject.faults._target import find
 
+NUMBER = 1
+SYMPTOM = "the EndpointSlice is empty"
+
 
 class Params(Spec):
     """What a scenario says in `with`.

@@ -5,6 +5,9 @@ from __future__ import annotations
 from grader.model import Json
 from labs.inject.faults._target import Workload
 
+NUMBER = 34
+SYMPTOM = "the model is not found, CrashLoopBackOff"
+
 
 class Params(Workload):
     """What a scenario says in `with`.

@@ -6,6 +6,9 @@ from grader.model import Json, Spec
 from labs.errors import DataError
 from labs.inject.faults._target import find
 
+NUMBER = 2
+SYMPTOM = "connection refused through the Service"
+
 
 class Params(Spec):
     """What a scenario says in `with`.

@@ -8,6 +8,9 @@ from grader.model import Json
 from labs.errors import DataError
 from labs.inject.faults._target import Workload, set_env
 
+NUMBER = 30
+SYMPTOM = "exit code 1, CrashLoopBackOff"
+
 
 class Params(Workload):
     """What a scenario says in `with`.
@@ -39,4 +42,6 @@ def transform(manifests: list[Json], params: Params) -> None:
         if entry["name"] == params.env:
             entry["name"] = params.rename
             return
+    if any(entry["name"] == params.rename for entry in container.get("env", [])):
+        return
     raise DataError(f"the container has no variable `{params.env}` to rename")

@@ -1,0 +1,161 @@
+"""A healthy set of manifests that every library fault finds something to break in."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from grader.model import Json
+
+NS = "shop"
+
+
+def _object(api: str, kind: str, name: str, **parts: Any) -> Json:
+    return {"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": NS}, **parts}
+
+
+def _container() -> Json:
+    return {
+        "name": "server",
+        "image": "registry.lab/model-server:1.0.0",
+        "args": ["--host", "0.0.0.0", "--port=8000"],  # noqa: S104 - what a healthy server says
+        "ports": [{"name": "http", "containerPort": 8000}],
+        "env": [
+            {"name": "MODEL_PATH", "value": "/models"},
+            {"name": "FEATURES_URL", "value": "http://features.data:8080/v1"},
+            {"name": "LIMIT", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "limit"}}},
+        ],
+        "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": 8000}, "periodSeconds": 1},
+        "startupProbe": {"httpGet": {"path": "/v2/health/live", "port": 8000}},
+        "lifecycle": {"preStop": {"sleep": {"seconds": 2}}},
+        "resources": {
+            "requests": {"cpu": "20m", "memory": "128Mi", "nvidia.com/gpu": "1"},
+            "limits": {"memory": "256Mi", "nvidia.com/gpu": "1"},
+        },
+        "volumeMounts": [
+            {"name": "config", "mountPath": "/etc/modelserver"},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a path inside the container
+            {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 - as above
+        ],
+    }
+
+
+def _pod() -> Json:
+    return {
+        "serviceAccountName": "web",
+        "imagePullSecrets": [{"name": "registry"}],
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}, {"key": "other", "operator": "Exists"}],
+        "nodeSelector": {"pool": "gpu"},
+        "containers": [_container()],
+        "volumes": [
+            {"name": "config", "configMap": {"name": "settings", "items": [{"key": "config.yaml", "path": "c.yaml"}]}},
+            {"name": "tmp", "emptyDir": {}},
+            {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
+        ],
+    }
+
+
+def _workloads() -> list[Json]:
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels, "annotations": {"prometheus.io/port": "8000"}}, "spec": _pod()}
+    store = {"metadata": {"labels": {"app": "store"}}, "spec": {"containers": [{"name": "db", "image": "x:1"}]}}
+    claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "standard"}}
+    return [
+        _object(
+            "apps/v1",
+            "Deployment",
+            "web",
+            spec={"replicas": 2, "selector": {"matchLabels": dict(labels)}, "template": template},
+        ),
+        _object(
+            "apps/v1",
+            "StatefulSet",
+            "store",
+            spec={
+                "serviceName": "store",
+                "selector": {"matchLabels": {"app": "store"}},
+                "template": store,
+                "volumeClaimTemplates": [claim],
+            },
+        ),
+    ]
+
+
+def _network() -> list[Json]:
+    backend = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "web", "port": {"number": 80}}}}
+    return [
+        _object(
+            "v1",
+            "Service",
+            "web",
+            spec={"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8000}, {"port": 90}]},
+        ),
+        _object(
+            "v1",
+            "Service",
+            "store",
+            spec={"clusterIP": "None", "selector": {"app": "store"}, "ports": [{"port": 5432}]},
+        ),
+        _object(
+            "networking.k8s.io/v1",
+            "Ingress",
+            "web",
+            spec={"ingressClassName": "lab", "rules": [{"host": "web.lab", "http": {"paths": [backend]}}]},
+        ),
+        _object(
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            "outgoing",
+            spec={
+                "podSelector": {},
+                "policyTypes": ["Egress"],
+                "egress": [
+                    {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]},
+                    {"ports": [{"protocol": "TCP", "port": 443}]},
+                ],
+            },
+        ),
+    ]
+
+
+def _rest() -> list[Json]:
+    subject = {"kind": "ServiceAccount", "name": "web", "namespace": NS}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"}
+    rules = [{"apiGroups": [""], "resources": ["configmaps", "secrets"], "verbs": ["get", "watch"]}]
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    return [
+        _object("v1", "ConfigMap", "settings", data={"config.yaml": "queue_size: 64\n", "limit": "10"}),
+        _object("v1", "Secret", "token", data={"token": base64.b64encode(b"abc").decode()}),
+        _object("v1", "ServiceAccount", "web"),
+        _object("rbac.authorization.k8s.io/v1", "Role", "reader", rules=rules),
+        _object("rbac.authorization.k8s.io/v1", "RoleBinding", "reader", roleRef=role, subjects=[subject]),
+        _object(
+            "autoscaling/v2",
+            "HorizontalPodAutoscaler",
+            "web",
+            spec={"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 5},
+        ),
+        _object(
+            "v1",
+            "PersistentVolumeClaim",
+            "cache",
+            spec={"accessModes": ["ReadWriteMany"], "storageClassName": "standard"},
+        ),
+        {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": "batch"},
+            "value": 100,
+        },
+    ]
+
+
+def healthy() -> list[Json]:
+    """Return new manifests, the same each time."""
+    return [*_workloads(), *_network(), *_rest()]
+
+
+def one(objects: list[Json], kind: str, name: str) -> Json:
+    """Return the object of that kind and name."""
+    (found,) = (o for o in objects if (o["kind"], o["metadata"]["name"]) == (kind, name))
+    return found
