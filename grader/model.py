@@ -37,6 +37,7 @@ __all__ = [
     "TIMED_KINDS",
     "Access",
     "Action",
+    "Change",
     "Check",
     "Condition",
     "DryRun",
@@ -249,6 +250,26 @@ class GuardVerdict(BaseModel):
     why: str = ""
 
 
+class Change(BaseModel):
+    """Something the learner did to the cluster, as the API server tells it.
+
+    Attributes:
+        at: When (ISO 8601, UTC).
+        verb: `create`, `update`, `patch` or `delete`.
+        object: `Kind/name`.
+        namespace: Its namespace, empty for cluster-scoped kinds.
+        fields: What of it was changed, as paths; empty where that is not known.
+        by: What did it, such as `kubectl-edit`; empty where that is not known.
+    """
+
+    at: str
+    verb: str
+    object: str
+    namespace: str = ""
+    fields: list[str] = Field(default_factory=list)
+    by: str = ""
+
+
 class Report(BaseModel):
     """The verdict on a task.
 
@@ -262,6 +283,10 @@ class Report(BaseModel):
         seconds: Duration of the grading.
         gpu: Kind of GPU pool, printed by every report.
         notes: Remarks: "waited 4 s for the rollout".
+        time_to_detect: Seconds until component and cause were right, of a task that asks for a diagnosis.
+        time_to_first_change: Seconds until the learner changed something, where the provider can tell.
+        changes: What the learner changed, oldest first; never part of the verdict.
+        coaching: Near misses in words, such as an edited Pod whose Deployment is as it was; never part of the verdict.
     """
 
     scenario: str
@@ -273,6 +298,10 @@ class Report(BaseModel):
     seconds: float = 0.0
     gpu: str = "none"
     notes: list[str] = Field(default_factory=list)
+    time_to_detect: float | None = None
+    time_to_first_change: float | None = None
+    changes: list[Change] = Field(default_factory=list)
+    coaching: list[str] = Field(default_factory=list)
 
     @property
     def unknown(self) -> bool:

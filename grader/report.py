@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from grader.model import GuardVerdict, Json, Outcome, Report, Verdict
+from grader.model import Change, GuardVerdict, Json, Outcome, Report, Verdict
+from grader.text import clean
 
 MOST_DIFFERENCES = 6
+MOST_CHANGES = 8
 
 MARKS: dict[Outcome, tuple[str, str]] = {
     Outcome.PASSED: ("✓", "passed"),
@@ -91,6 +93,26 @@ def remarks(report: Report) -> list[str]:
     return [*report.notes, *pool]
 
 
+def changed(report: Report) -> list[str]:
+    """Return what the learner changed, one line each, oldest first; of many the newest."""
+    lines = [_change(change) for change in report.changes[-MOST_CHANGES:]]
+    rest = len(report.changes) - len(lines)
+    return [*([f"… {rest} before"] if rest else []), *lines]
+
+
+def _change(change: Change) -> str:
+    words = f"{change.at[11:19]} {change.verb} {change.object}"
+    words += f" in {change.namespace}" if change.namespace else ""
+    words += f": {', '.join(change.fields)}" if change.fields else ""
+    return clean(words + (f" ({change.by})" if change.by else ""))
+
+
+def timings(report: Report) -> str:
+    """Return how long it took to detect the cause and to change something first, as far as that is known."""
+    said = {"cause detected after": report.time_to_detect, "first change after": report.time_to_first_change}
+    return ", ".join(f"{words} {seconds:.0f} s" for words, seconds in said.items() if seconds is not None)
+
+
 def conclusion(report: Report) -> Conclusion:
     """Return the verdict on the task."""
     passed = sum(verdict.outcome is Outcome.PASSED for verdict in report.checks)
@@ -121,7 +143,10 @@ def plain(report: Report) -> str:
             lines += _indented(guard_evidence(guard))
     end = conclusion(report)
     lines.append(f"{end.word}  {end.text}{f', graded in {report.seconds:.1f} s' if end.timed else ''}")
-    return "\n".join([*lines, *filter(None, [end.advice]), *(f"note: {remark}" for remark in remarks(report))])
+    lines += [end.advice] if end.advice else []
+    lines += [f"note: {remark}" for remark in remarks(report)]
+    lines += [f"near miss: {line}" for line in report.coaching]
+    return "\n".join([*lines, *(f"changed: {line}" for line in changed(report))])
 
 
 def to_json(report: Report) -> Json:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from grader.model import Report
 from labs import providers
 from labs.attempts.service import Tasks
-from labs.course.models import Fix, FixFile, Scenario
+from labs.course.models import Fix, FixFile, FixStep, Scenario
 from labs.errors import UsageError
 from labs.events import Listener, Notice
 from labs.providers.base import Phase, Provider
@@ -230,7 +230,7 @@ class Demo:
     def _apply(self, tasks: Tasks, name: str, fix: Fix) -> None:
         """Apply a fix one step at a time, so that each command stands above what it did."""
         for step in fix.file.steps:
-            self._tell(Typed(shlex.join(["kubectl", *step.kubectl]) if step.kubectl else f"cp -r {step.copy_} ."))
+            self._tell(Typed(_typed(step, name)))
             one = fix.model_copy(update={"file": FixFile(about=fix.file.about, steps=(step,))})
             tasks.apply_fix(name, one, emit=self._emit)
 
@@ -246,6 +246,16 @@ class Demo:
             row.problem = f"expected to be {expected}, was {verdict}"
         self._tell(Graded(report, expected, verdict == expected))
         return verdict
+
+
+def _typed(step: FixStep, scenario: str) -> str:
+    if step.kubectl:
+        return shlex.join(["kubectl", *step.kubectl])
+    if step.answer is None:
+        return f"cp -r {step.copy_} ."
+    said = step.answer
+    words = ["--component", said.component, "--cause", said.cause, "--evidence", said.evidence]
+    return shlex.join(["labs", "scenarios", "answer", scenario, *words])
 
 
 def _verdict(report: Report) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from labs import tools
 from labs.attempts import workspace
 from labs.attempts.steps import step
-from labs.course.models import Fix, FixStep
+from labs.course.models import Fix, FixStep, StepAnswer
 from labs.errors import ClusterError
 from labs.events import Listener
 from labs.providers.base import ClusterHandle
@@ -21,7 +21,13 @@ _PROXIES = ("HTTPS_PROXY", "NO_PROXY", "https_proxy", "no_proxy")
 
 
 def apply_fix(
-    handle: ClusterHandle, target: Path, fix: Fix, *, emit: Listener, kubectl: Callable[[], Path] = tools.kubectl
+    handle: ClusterHandle,
+    target: Path,
+    fix: Fix,
+    *,
+    answer: Callable[[StepAnswer], None],
+    emit: Listener,
+    kubectl: Callable[[], Path] = tools.kubectl,
 ) -> None:
     """Do the steps of a fix in order.
 
@@ -29,6 +35,7 @@ def apply_fix(
         handle: The cluster.
         target: The learner's workspace.
         fix: What to do.
+        answer: Gives a diagnosis.
         emit: Who is told.
         kubectl: Finds the program.
 
@@ -39,11 +46,15 @@ def apply_fix(
         with step(emit, f"fix-{number}", item.say, _typed(item)):
             if item.copy_:
                 workspace.copy(fix.folder / item.copy_, target)
+            elif item.answer:
+                answer(item.answer)
             else:
                 _run(kubectl(), handle, item, fix)
 
 
 def _typed(item: FixStep) -> str:
+    if item.answer:
+        return f"answer {item.answer.component}, {item.answer.cause}"
     return f"save {item.copy_}/ over the workspace" if item.copy_ else f"kubectl {' '.join(item.kubectl)}"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from grader.model import Report
+from grader.model import Json, Report
 from labs.attempts.store import Recorded
 
 
@@ -47,6 +47,10 @@ class Story:
         hints: Levels taken, in order.
         saw_solution: When the solution was seen, or None.
         last: The last report, or None.
+        answer: The diagnosis as it was answered last (`diagnosis.judge`), or None; a reset forgets it.
+        answers: How often it was answered.
+        detected: When component and cause were right for the first time, or None.
+        seen: Lines that prove the cause, as they were found during the attempt.
     """
 
     id: str
@@ -60,6 +64,10 @@ class Story:
     hints: list[str] = field(default_factory=list)
     saw_solution: datetime | None = None
     last: Report | None = None
+    answer: Json | None = None
+    answers: int = 0
+    detected: datetime | None = None
+    seen: list[Json] = field(default_factory=list)
 
     def add(self, event: Recorded) -> None:
         """Take in one event."""
@@ -73,11 +81,26 @@ class Story:
         elif event.kind == "solution":
             self.saw_solution = self.saw_solution or event.at
         elif event.kind == "reset":
-            self.last = None
+            self.last = self.answer = None
+        elif event.kind == "answer":
+            self._answered(event)
+        elif event.kind == "seen":
+            self.seen += event.data["lines"]
         elif event.kind == "check":
             self.last = Report.model_validate(event.data)
             if self.last.passed and self.passed is None:
                 self.passed = event.at
+
+    def _answered(self, event: Recorded) -> None:
+        self.answer = event.data
+        self.answers += 1
+        if self.detected is None and all(event.data[part].get("right") for part in ("component", "cause")):
+            self.detected = event.at
+
+    @property
+    def seconds_to_detect(self) -> float | None:
+        """Seconds from the start to the first answer with the right component and cause, or None."""
+        return (self.detected - self.started).total_seconds() if self.detected and self.started else None
 
     @property
     def by_oneself(self) -> bool:

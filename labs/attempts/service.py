@@ -10,6 +10,7 @@ It turns calls into events of `store.py` and steps of `seeding.py`; it knows nei
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,11 +21,13 @@ from typing import TYPE_CHECKING
 from grader.errors import GraderError
 from grader.model import Outcome, Report, Verdict
 from labs import paths, tools
-from labs.attempts import fixes, history, seeding, workspace
+from labs.attempts import clues, diagnosis, fixes, history, seeding, workspace
+from labs.attempts.clues import Clues, Line, field_lines
+from labs.attempts.diagnosis import Diagnosed
 from labs.attempts.history import Stage, Story
 from labs.attempts.store import Store, utc_now
 from labs.course.load import load_course
-from labs.course.models import Course, Fix, Scenario
+from labs.course.models import Course, Fix, Scenario, StepAnswer
 from labs.errors import ClusterError, UsageError
 from labs.events import Listener, State, Step, silent
 from labs.inject.api import Api
@@ -48,6 +51,7 @@ class Attempt:
         saw_solution: Whether the solution was shown or applied.
         last: The last report, or None.
         workspace: Folder with the task's files for the learner.
+        diagnosis: The diagnosis as it stands, of a task that asks for one.
     """
 
     id: str
@@ -59,6 +63,7 @@ class Attempt:
     saw_solution: bool
     last: Report | None
     workspace: Path
+    diagnosis: Diagnosed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +74,13 @@ class Progress:
         attempts: Number of attempts that were ready to work on.
         solved: Whether one passed before its solution was seen.
         best_seconds: Shortest time from start to such a pass, or None.
+        best_detect_seconds: Shortest time from start to the right component and cause, or None.
     """
 
     attempts: int
     solved: bool
     best_seconds: float | None
+    best_detect_seconds: float | None = None
 
 
 class Tasks:
@@ -176,9 +183,54 @@ class Tasks:
         scenario = self.scenario(scenario_id)
         story = self._started(scenario_id)
         seconds = scenario.file.settle_seconds if settle is None else settle
+        if not stop_early:
+            self.observe(scenario_id)
         report = self._grade(scenario, story, seconds, emit, stop_early=stop_early)
+        report = diagnosis.completed(report, scenario, self._started(scenario_id))
         self._note(story, "check", report.model_dump(mode="json"))
         return report
+
+    def answer(
+        self,
+        scenario_id: str,
+        *,
+        component: str | None = None,
+        cause: str | None = None,
+        evidence: str | None = None,
+    ) -> Diagnosed:
+        """Answer a `diagnose` scenario, or change the answer; what is left out stays as it was answered before.
+
+        Args:
+            scenario_id: The task.
+            component: The object at fault, as `kubectl` or a person writes it.
+            cause: Id, number or words of one of `diagnosis.options`.
+            evidence: A line of the cluster: an event's message, a line of a log, a field.
+
+        Raises:
+            UsageError: The task asks for no diagnosis, or a part cannot be read.
+            ClusterError: Not all could be looked at, and what could be does not decide it. Nothing is recorded.
+        """
+        given = diagnosis.Given(component, cause, evidence)
+        diagnosis.asked(self.scenario(scenario_id))
+        self._answer(self.scenario(scenario_id), given, self.clues(scenario_id))
+        return diagnosis.diagnosed(self.scenario(scenario_id), self._started(scenario_id))
+
+    def clues(self, scenario_id: str) -> Clues:
+        """Return what a learner may point at right now: events, lines of logs, fields, and the objects to name."""
+        scenario, story = self.scenario(scenario_id), self._started(scenario_id)
+        cluster = self._look(scenario)
+        try:
+            found = clues.gather(cluster, scenario.file.namespaces, diagnosis.kinds(scenario))
+        finally:
+            cluster.close()
+        if scenario.file.diagnosis is not None and (fresh := diagnosis.seen(scenario, story, found)):
+            self._note(story, "seen", {"lines": [line.to_json() for line in fresh]})
+        return found
+
+    def observe(self, scenario_id: str) -> None:
+        """Remember the lines that prove the cause of a `diagnose` scenario: a repair takes them away."""
+        if self.scenario(scenario_id).file.diagnosis is not None:
+            self.clues(scenario_id)
 
     def hint(self, scenario_id: str) -> tuple[str, str]:
         """Take the next hint; return its level and text. The last is returned again when all are taken."""
@@ -207,7 +259,13 @@ class Tasks:
         if fix.id == "solution":
             self._note(story, "solution")
         self._note(story, "fix", {"id": fix.id})
-        fixes.apply_fix(handle, workspace.folder(handle.name, scenario_id), fix, emit=emit)
+        fixes.apply_fix(
+            handle,
+            workspace.folder(handle.name, scenario_id),
+            fix,
+            answer=lambda said: self._answer_live(scenario_id, said),
+            emit=emit,
+        )
 
     def reset(self, scenario_id: str, *, emit: Listener = silent) -> Attempt:
         """Put the task back to its broken start, exactly, and touch no other task. The clock goes on."""
@@ -239,15 +297,40 @@ class Tasks:
             if story.started is None:
                 continue
             before = result.get(story.scenario, Progress(0, solved=False, best_seconds=None))
-            seconds = [s for s in (before.best_seconds, story.seconds if story.by_oneself else None) if s is not None]
-            solved = before.solved or story.by_oneself
             result[story.scenario] = Progress(
-                before.attempts + 1, solved=solved, best_seconds=min(seconds, default=None)
+                before.attempts + 1,
+                solved=before.solved or story.by_oneself,
+                best_seconds=_least(before.best_seconds, story.seconds if story.by_oneself else None),
+                best_detect_seconds=_least(before.best_detect_seconds, story.seconds_to_detect),
             )
         return result
 
     # --- below: nothing a caller needs
     # ---------------------------------------------------------------------------------
+
+    def _answer(self, scenario: Scenario, given: diagnosis.Given, now: Clues) -> None:
+        story = self._started(scenario.id)
+        before = [Line.from_json(line) for line in story.seen]
+        ready = self._store.latest(story.id, ("ready",))
+        before += [
+            line for obj in (ready.data["objects"]["objects"].values() if ready else ()) for line in field_lines(obj)
+        ]
+        self._note(story, "answer", diagnosis.judge(scenario, story, given, diagnosis.Scene(now, before)))
+
+    def _answer_live(self, scenario_id: str, said: StepAnswer) -> None:
+        """Answer for a fix: wait until the line is there, and give it whole."""
+        deadline = time.monotonic() + EVIDENCE_WITHIN
+        while True:
+            now = self.clues(scenario_id)
+            line = diagnosis.first_with(said.evidence, now)
+            if line is not None or time.monotonic() >= deadline:
+                break
+            time.sleep(0.5)
+        if line is None:
+            hint = f"looked at {', '.join(now.looked)}"
+            raise ClusterError(f"no line contains `{said.evidence}`", where=scenario_id, hint=hint)
+        given = diagnosis.Given(said.component, said.cause, line.text)
+        self._answer(self.scenario(scenario_id), given, now)
 
     @contextmanager
     def _bench(self, scenario_id: str, emit: Listener) -> Iterator[seeding.Bench]:
@@ -339,10 +422,16 @@ class Tasks:
             saw_solution=story.saw_solution is not None,
             last=story.last,
             workspace=workspace.folder(self.handle.name, story.scenario),
+            diagnosis=diagnosis.standing(self.scenario(story.scenario), story),
         )
 
 
+EVIDENCE_WITHIN = 40.0  # seconds until a fix must find the line it answers
 _AT_WORK = frozenset({Stage.RUNNING, Stage.RESETTING})
+
+
+def _least(*seconds: float | None) -> float | None:
+    return min((s for s in seconds if s is not None), default=None)
 
 
 def _evidence(verdict: Verdict) -> str:

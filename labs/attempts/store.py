@@ -54,7 +54,8 @@ class Recorded:
         cluster: Id of the cluster.
         scenario: Scenario id.
         attempt: Attempt id.
-        kind: `begin`, `ready`, `check`, `hint`, `solution`, `fix`, `resetting`, `reset`, `stopping`, `stopped`.
+        kind: `begin`, `ready`, `check`, `hint`, `solution`, `fix`, `answer`, `seen`, `resetting`, `reset`, `stopping`,
+            `stopped`.
         data: What belongs to it; empty for bulky kinds in lists, see `Store.latest`.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +22,9 @@ def register(app: typer.Typer) -> None:
     command(app, "show", example="labs scenarios show first-pod")(show)
     command(app, "start", example="labs scenarios start first-pod")(start)
     command(app, "check", example="labs scenarios check first-pod")(check)
+    command(app, "answer", example="labs scenarios answer half-the-requests-fail --component deploy/x --cause 2")(
+        answer
+    )
     command(app, "hint", example="labs scenarios hint first-pod")(hint)
     command(app, "solution", example="labs scenarios solution first-pod --apply")(solution)
     command(app, "reset", example="labs scenarios reset first-pod")(reset)
@@ -72,6 +76,11 @@ def show(session: Session, scenario: Id) -> None:
     data = {**_row(found, None, running=False), "situation": found.file.situation, "task": found.file.task}
     data["namespaces"] = found.file.namespaces
     data["checks"] = [{"id": c.id, "kind": c.kind, "points": c.points, "about": c.about} for c in found.file.checks]
+    if found.file.diagnosis is not None:
+        from labs.attempts.diagnosis import options
+
+        worth = found.file.diagnosis.points
+        data["diagnosis"] = {"options": options(found), "points": worth}
     session.show(data, task(session.out, found))
 
 
@@ -107,6 +116,37 @@ def check(
     if result.passed:
         return 0
     return BROKEN if result.unknown and not result.broken_guards else 1
+
+
+def answer(
+    session: Session,
+    scenario: Id,
+    component: Annotated[
+        str | None, typer.Option("--component", metavar="KIND/NAME", help="The object at fault, as kubectl names it.")
+    ] = None,
+    cause: Annotated[
+        str | None, typer.Option("--cause", metavar="CAUSE", help="One of the causes that `show` lists: id or number.")
+    ] = None,
+    evidence: Annotated[
+        str | None, typer.Option("--evidence", metavar="LINE", help="A line of the cluster: event, log or field.")
+    ] = None,
+) -> int:
+    """Answer a diagnose task: exit code 0 when all parts are right, 1 when one is wrong or open."""
+    from labs.attempts.diagnosis import Given, asked
+    from labs.commands.answering import ask
+    from labs.render.course import diagnosis
+    from labs.render.jsonout import plain
+
+    tasks = session.tasks()
+    found = tasks.scenario(scenario)
+    asked(found)
+    given = Given(component, cause, evidence)
+    if None in {component, cause, evidence} and not session.json and sys.stdin.isatty() and sys.stdout.isatty():
+        given = ask(session.out, found, given, tasks.clues(scenario))
+    result = tasks.answer(scenario, component=given.component, cause=given.cause, evidence=given.evidence)
+    data = {**plain(result), "right": result.right, "points": result.points, "possible": result.possible}
+    session.show(data, diagnosis(session.out, result))
+    return 0 if result.right else 1
 
 
 def hint(session: Session, scenario: Id) -> None:

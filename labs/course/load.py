@@ -15,7 +15,7 @@ from pathlib import Path
 
 from labs import paths
 from labs.course.explain import nearest, validate
-from labs.course.models import Chapter, ChapterFile, Course, Fix, FixFile, Scenario, ScenarioFile
+from labs.course.models import Chapter, ChapterFile, Course, Fix, FixFile, Scenario, ScenarioFile, StepAnswer
 from labs.course.position import Document, Path_, place, read_document, read_text
 from labs.errors import DataError
 from labs.inject import faults
@@ -162,14 +162,16 @@ def _scenario(folder: Path, chapter: int, errors: list[DataError]) -> Scenario |
         return None
     file, wrong = validate(ScenarioFile, document)
     mistakes.extend(wrong)
-    solution = _fix(folder / "solution", "solution", mistakes)
+    solution = _fix(folder / "solution", "solution", mistakes, file)
     if file is None:
         errors.extend(mistakes)
         return None
     mistakes.extend(_inner(file, folder, document))
     hints = _hints(folder / "hints.md", file, mistakes)
     debrief = _text(folder / "debrief.md", mistakes)
-    fixes = [_fix(folder / "wrong" / name, name, mistakes) for name in file.wrong if (folder / "wrong" / name).is_dir()]
+    fixes = [
+        _fix(folder / "wrong" / name, name, mistakes, file) for name in file.wrong if (folder / "wrong" / name).is_dir()
+    ]
     errors.extend(mistakes)
     if mistakes or solution is None:
         return None
@@ -264,7 +266,7 @@ def _diagnosis(file: ScenarioFile, document: Document) -> Iterator[DataError]:
         )
 
 
-def _fix(folder: Path, name: str, errors: list[DataError]) -> Fix | None:
+def _fix(folder: Path, name: str, errors: list[DataError], scenario: ScenarioFile | None) -> Fix | None:
     try:
         document = read_document(folder / "fix.yaml")
     except DataError as error:
@@ -278,7 +280,17 @@ def _fix(folder: Path, name: str, errors: list[DataError]) -> Fix | None:
         if step.copy_ and not (folder / step.copy_).is_dir():
             where = document.where(("steps", index, "copy"))
             errors.append(DataError(f"there is no folder `{step.copy_}` beside this file", where=where))
+        if step.answer and scenario is not None:
+            errors.extend(_answer(step.answer, scenario, document, ("steps", index, "answer")))
     return Fix(id=name, folder=folder, file=file)
+
+
+def _answer(answer: StepAnswer, scenario: ScenarioFile, document: Document, loc: Path_) -> Iterator[DataError]:
+    if scenario.diagnosis is None:
+        yield DataError("this scenario has no `diagnosis` to answer", where=document.where(loc))
+    elif answer.cause not in (known := {option.id for option in scenario.diagnosis.options}):
+        hint = nearest(answer.cause, known)
+        yield DataError(f"`cause` names no option: `{answer.cause}`", where=document.where((*loc, "cause")), hint=hint)
 
 
 def _text(path: Path, errors: list[DataError]) -> str:

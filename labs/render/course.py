@@ -9,11 +9,13 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from labs.attempts.diagnosis import options
 from labs.course.models import Course, Fix, FixStep, Scenario
 from labs.render.table import table
 from labs.render.terminal import Terminal, clean, duration
 
 if TYPE_CHECKING:
+    from labs.attempts.diagnosis import Diagnosed
     from labs.attempts.service import Attempt, Progress
 
 
@@ -70,9 +72,40 @@ def task(terminal: Terminal, scenario: Scenario) -> str:
     for check in file.checks:
         points = f"{check.points} point{'s' if check.points > 1 else ''}"
         lines.append(terminal.block(f"{check.about} ({points})", first="- ", indent="  "))
+    lines += _questions(terminal, scenario)
     guards = [terminal.block(guard.why, first="- ", indent="  ") for guard in file.guards if guard.why]
     if guards:
         lines += ["", terminal.paint("Guards (break one and the task counts zero)", "bold"), *guards]
+    return "\n".join(lines)
+
+
+def _questions(terminal: Terminal, scenario: Scenario) -> list[str]:
+    """Return what a diagnose scenario asks beside its checks, and how it is answered."""
+    asked = scenario.file.diagnosis
+    if asked is None:
+        return []
+    worth = asked.points
+    parts = [f"component ({worth.component})", f"cause ({worth.cause})"]
+    parts += [f"evidence ({worth.evidence})"] if asked.evidences else []
+    lines = ["", terminal.paint("Diagnosis", "bold"), f"Points: {', '.join(parts)}. The cause is one of:"]
+    for number, option in enumerate(options(scenario), 1):
+        lines.append(terminal.block(f"{option.id}: {option.text}", first=f"{number}. ", indent="   "))
+    lines.append(f"Answer with: {terminal.paint(f'labs scenarios answer {scenario.id}', 'cyan')}")
+    return lines
+
+
+def diagnosis(terminal: Terminal, found: Diagnosed) -> str:
+    """Return how a diagnosis stands: each part right, wrong or open, and why as far as that gives nothing away."""
+    marks = {True: ("✓", "right", "green"), False: ("✗", "wrong", "red"), None: ("·", "open", "dim")}
+    lines = []
+    for part in found.parts:
+        sign, word, color = marks[part.right]
+        head = f"{terminal.paint(f'{sign} {word:6}', color)} {part.points}/{part.possible}  {part.id:10} "
+        lines.append(terminal.block(part.answered or "not answered yet", first=head, indent=" " * 25))
+        if part.reason:
+            lines.append(terminal.block(part.reason, first=" " * 25, indent=" " * 25))
+    detected = f", detected after {duration(found.time_to_detect)}" if found.time_to_detect is not None else ""
+    lines.append(f"{found.points} of {found.possible} points{detected}")
     return "\n".join(lines)
 
 
@@ -106,6 +139,10 @@ def fix(terminal: Terminal, scenario: Scenario, answer: Fix) -> str:
 
 def typed(step: FixStep) -> str:
     """Return what a learner would type for a step, on one line."""
+    if step.answer:
+        said = step.answer
+        words = ["answer", "--component", said.component, "--cause", said.cause, "--evidence", said.evidence]
+        return clean(shlex.join(words))
     if step.copy_:
         return f"cp -r {step.copy_.rstrip('/')}/. ."
     return clean(shlex.join(["kubectl", *step.kubectl]))

@@ -6,7 +6,7 @@ Called by `labs.commands` and the demo.
 from __future__ import annotations
 
 from grader.model import GuardVerdict, Outcome, Report, Verdict
-from grader.report import MARKS, Field, conclusion, guard_evidence, guard_word, points, remarks
+from grader.report import MARKS, Field, changed, conclusion, guard_evidence, guard_word, points, remarks, timings
 from grader.report import evidence as evidence_of
 from labs.render.terminal import Terminal, duration
 
@@ -39,7 +39,21 @@ def report(terminal: Terminal, result: Report, *, evidence: int | None = None) -
             lines += [_guard(terminal, guard), *(_field(terminal, field) for field in guard_evidence(guard))]
     lines += ["", summary(terminal, result)]
     lines += [terminal.block(remark, first="note: ", indent="      ") for remark in remarks(result)]
+    lines += _coaching(terminal, result)
     return "\n".join(lines)
+
+
+def _coaching(terminal: Terminal, result: Report) -> list[str]:
+    """Return what the learner changed, and what came close: beside the verdict, never a part of it."""
+    lines: list[str] = []
+    if result.coaching:
+        lines += ["", terminal.paint("Close, but", "bold")]
+        lines += [terminal.block(line, first="- ", indent="  ") for line in result.coaching]
+    if result.changes:
+        when = timings(result)
+        lines += ["", terminal.paint("What you changed", "bold") + (f"  {terminal.paint(when, 'dim')}" if when else "")]
+        lines += [terminal.block(line, first="  ", indent="           ") for line in changed(result)]
+    return lines
 
 
 def summary(terminal: Terminal, result: Report) -> str:

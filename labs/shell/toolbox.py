@@ -24,6 +24,7 @@ from labs.providers.base import ClusterHandle
 
 # what the learner types → what the lab's command line is asked; only `reset` takes something away, and it asks first
 COMMANDS = {"task": "show", "hint": "hint", "check": "check", "submit": "check", "reset": "reset"}
+ANSWER = {"answer": "answer"}  # of a task that asks for a diagnosis
 OVERRIDES = ("LABS_STATE", "LABS_CACHE", "LABS_SCENARIOS")
 
 COUNTDOWN = """\
@@ -119,7 +120,7 @@ def build(folder: Path, handle: ClusterHandle, attempt: Attempt, scenario: Scena
         _write(tools.conf, TMUX_CONF, 0o600)
         countdown = COUNTDOWN.format(start=int(attempt.started.timestamp()), target=scenario.file.target_minutes * 60)
         _write(tools.countdown, countdown, 0o700)
-        for name, verb in COMMANDS.items():
+        for name, verb in commands(scenario).items():
             _write(bin_ / name, _command(name, verb, scenario.id, handle.name), 0o700)
         kubectl = _kubectl()
         if kubectl is not None:
@@ -132,6 +133,11 @@ def build(folder: Path, handle: ClusterHandle, attempt: Attempt, scenario: Scena
             where=str(folder),
         ) from error
     return tools
+
+
+def commands(scenario: Scenario) -> dict[str, str]:
+    """Return what the learner may type in the shell of a task → what the lab is asked."""
+    return {**COMMANDS, **(ANSWER if scenario.file.diagnosis is not None else {})}
 
 
 def _write(path: Path, text: str, mode: int) -> None:
@@ -187,9 +193,8 @@ def _command(name: str, verb: str, scenario_id: str, cluster: str) -> str:
 
 def _rc(tools: Tools, scenario: Scenario, workspace: Path, completion: Path) -> str:
     in_tmux = shutil.which("tmux") is not None
-    greeting = (
-        f"{scenario.file.title}\nYour files: {workspace}\nCommands: task  hint  check  submit  reset   (k = kubectl)"
-    )
+    words = "  ".join(commands(scenario))
+    greeting = f"{scenario.file.title}\nYour files: {workspace}\nCommands: {words}   (k = kubectl)"
     greeting += "\nF12 brings you back to the lab." if in_tmux else "\nexit brings you back to the lab."
     return RC.format(
         kubeconfig=shlex.quote(str(tools.kubeconfig)),

@@ -118,7 +118,7 @@ MISTAKES: list[tuple[str, Change, str, str, str]] = [
         "step without action",
         spoiled(FIX, "  kubectl: [", "  expect: ok\n#  ["),
         f"{FIX}:3",
-        "needs either `kubectl` or `copy`",
+        "needs exactly one of `kubectl`, `copy` and `answer`",
         "",
     ),
     ("copy of nothing", spoiled(FIX, "  kubectl: [", "  copy: tree\n#  ["), f"{FIX}:4", "no folder `tree`", ""),

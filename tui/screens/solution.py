@@ -19,6 +19,9 @@ def solution_screen(fix: Fix) -> Reading:
         parts += [plain(""), line((f"{number}  ", MUTED), prose(step.say))]
         if step.kubectl:
             parts.append(plain(f"   {shlex.join(['kubectl', *step.kubectl])}", "$text-primary"))
+        if step.answer:
+            said = step.answer
+            parts.append(plain(f"   {said.component} · {said.cause} · a line with {said.evidence}", "$text-primary"))
         if step.copy_:
             parts.append(plain(f"   files of {step.copy_} go into your workspace:", MUTED))
             parts += _files(fix, step.copy_)
