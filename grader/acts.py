@@ -5,6 +5,7 @@ Used by `grader.live`. Each says what it did, in words that stand after "after".
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -19,6 +20,12 @@ from grader.text import named, title
 _RESTARTED = "kubectl.kubernetes.io/restartedAt"
 _OWN = frozenset({"DaemonSet", "Node"})
 """Owners whose pods a drain leaves alone, as kubectl does."""
+
+PATIENCE = 30.0
+"""Seconds in which a drain must get through, from pod to pod."""
+
+AGAIN = 0.5
+"""Seconds between two tries to evict what a budget holds back."""
 
 
 def act(api: Api, action: Action, of: Objects, objects: list[Json], pods: Callable[[], list[Json]]) -> Acted:
@@ -67,19 +74,27 @@ def _scale(api: Api, of: Objects, objects: list[Json], replicas: int) -> Acted:
     return Acted(f"scaling {of.kind} {named(objects)} to {replicas}", undo)
 
 
-def _drain(api: Api, of: Objects, nodes: list[Json], pods: list[Json]) -> Acted:
+def _drain(api: Api, of: Objects, objects: list[Json], pods: list[Json]) -> Acted:
+    """Drain nodes; given Pods, the node of the first one that has a node, of their namespace only.
+
+    A learner's cluster may hold other tasks, whose pods nobody makes again: they stay where they are.
+    """
+    nodes = objects if of.kind == "Node" else [_node_of(api, of, objects)]
     names = {node["metadata"]["name"] for node in nodes}
     already = {node["metadata"]["name"] for node in nodes if (node.get("spec") or {}).get("unschedulable")}
+    place = Objects(kind="Node")
     for node in nodes:
-        _patch(api, of, node, {"spec": {"unschedulable": True}})
+        _patch(api, place, node, {"spec": {"unschedulable": True}})
 
     def undo() -> None:
         for node in nodes:
             if node["metadata"]["name"] not in already:
-                _patch(api, of, node, {"spec": {"unschedulable": None}})
+                _patch(api, place, node, {"spec": {"unschedulable": None}})
 
+    space = "" if of.kind == "Node" else objects[0]["metadata"].get("namespace", "")
+    chosen = [pod for pod in pods if _is_drained(pod, names) and space in {"", pod["metadata"].get("namespace", "")}]
     try:
-        refused = [words for pod in pods if _is_drained(pod, names) and (words := _evict(api, pod))]
+        refused = _evict_all(api, chosen)
     except Unanswered:
         undo()
         raise
@@ -87,6 +102,36 @@ def _drain(api: Api, of: Objects, nodes: list[Json], pods: list[Json]) -> Acted:
         undo()
         raise Refused(f"Node {named(nodes)} cannot be drained: {'; '.join(refused[:3])}")
     return Acted(f"draining Node {named(nodes)}", undo)
+
+
+def _node_of(api: Api, of: Objects, pods: list[Json]) -> Json:
+    ending = [pod for pod in pods if pod["metadata"].get("deletionTimestamp")]
+    placed = [pod for pod in pods if (pod.get("spec") or {}).get("nodeName") and pod not in ending]
+    if not placed:
+        raise Refused(f"{of.kind} {named(pods)} is on no node that could be drained")
+    name = placed[0]["spec"]["nodeName"]
+    reply = api.request("GET", f"/api/v1/nodes/{quote(name, safe='')}")
+    if not reply.ok:
+        raise Refused(f"Node {name} is gone: {reply.message}")
+    node: Json = reply.body
+    return node
+
+
+def _evict_all(api: Api, pods: list[Json]) -> list[str]:
+    """Evict pods, as `kubectl drain` does; return why some stay.
+
+    What a budget refuses is tried again while an eviction of before may still make room: its pod's successor is on the
+    way. Where none went through, nothing is on the way.
+    """
+    deadline = time.monotonic() + PATIENCE
+    left, moved = pods, False
+    while True:
+        said = [(pod, _evict(api, pod)) for pod in left]
+        moved |= any(not words for _, words in said)
+        left = [pod for pod, words in said if words]
+        if not left or not moved or time.monotonic() >= deadline:
+            return [words for _, words in said if words]
+        time.sleep(AGAIN)
 
 
 def _is_drained(pod: Json, nodes: set[str]) -> bool:

@@ -344,7 +344,8 @@ class Action(Spec):
         delete: Pods (or other objects) that are deleted.
         restart: A Deployment, StatefulSet or DaemonSet that is rolled, as `kubectl rollout restart` does.
         scale: A Deployment or StatefulSet that is scaled to `replicas`, and back again afterwards.
-        drain: Nodes that are cordoned and whose pods are evicted; uncordoned again afterwards.
+        drain: Nodes that are cordoned and whose pods are evicted; uncordoned again afterwards. Or Pods with their
+            namespace: then the node of the first one, and only pods of that namespace.
         replicas: For `scale`.
     """
 
