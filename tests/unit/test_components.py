@@ -20,7 +20,7 @@ import pytest
 
 from labs.errors import ComponentError, UsageError
 from labs.events import Event, State, Step
-from labs.providers.engine import catalog, components, store
+from labs.providers.engine import builder, catalog, components, store
 from labs.providers.engine.catalog import Release
 from labs.providers.engine.download import Downloader, checksum_for
 
@@ -33,7 +33,7 @@ FAKE_GO = """#!/bin/sh
 echo "$*" >> "$GO_CALLS"
 for word; do package=$word; [ "$previous" = -o ] && target=$word; previous=$word; done
 case "$package" in *"$GO_BREAKS") echo "cannot build $package"; exit 1;; esac
-[ -n "$GO_SLEEPS" ] && { sleep "$GO_SLEEPS" & echo $! > "$GO_CALLS.child"; wait; }
+[ -n "$GO_SLEEPS" ] && { sleep "$GO_SLEEPS" & echo $! >> "$GO_CALLS.child"; wait; }
 echo "binary of $package" > "$target"
 """
 
@@ -101,7 +101,8 @@ def test_after_a_failure_the_next_run_goes_on_where_it_stopped(cache: Path, monk
     assert not components.cached("registry")
     monkeypatch.setenv("GO_BREAKS", "/nothing-breaks")
     components.ensure(names=["registry", "coredns"])
-    assert [call.split()[-1].rpartition("/")[2] for call in calls(cache)] == ["registry", "coredns", "registry"]
+    built = [call.split()[-1].rpartition("/")[2] for call in calls(cache)]
+    assert (sorted(built), built[-1]) == (["coredns", "registry", "registry"], "registry")
 
 
 def test_a_file_that_was_changed_is_made_anew_and_one_that_was_touched_is_not(cache: Path) -> None:
@@ -164,7 +165,7 @@ def test_the_digest_moves_with_every_input(tmp_path: Path) -> None:
     assert catalog.load(tmp_path)["coredns"].version == first.version
 
 
-ENSURE = "from labs.providers.engine import components; components.ensure(names=['coredns'])"
+ENSURE = "from labs.providers.engine import components; components.ensure(names=['coredns', 'etcd'])"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -173,27 +174,42 @@ def test_stopping_a_build_leaves_no_process_and_nothing_half_made(
 ) -> None:
     monkeypatch.setenv("GO_SLEEPS", "300")
     lab = subprocess.Popen([sys.executable, "-c", ENSURE], cwd=ROOT, stderr=subprocess.PIPE)
-    child = cache.parent / "calls.child"
-    until(lambda: child.exists() and child.read_text().strip() != "")
+    listed = cache.parent / "calls.child"
+
+    def children() -> list[int]:
+        return [int(line) for line in listed.read_text().split()] if listed.exists() else []
+
+    until(lambda: len(children()) == 2)  # of two modules, side by side
     lab.send_signal(number)
     _, told = lab.communicate(timeout=20)
     if number is signal.SIGINT:
         assert b"Interrupted: Stopped while the components were prepared" in told
-        until(lambda: not alive(int(child.read_text())))
+        until(lambda: not any(map(alive, children())))
         assert leftovers(cache) == []
     assert not components.cached("coredns")
+    assert not components.cached("etcd")
     monkeypatch.setenv("GO_SLEEPS", "")
     assert components.ensure(names=["coredns"])["coredns"].exists()
     assert leftovers(cache) == []
-    if alive(int(child.read_text())):  # a shell passes no signal on; the real go does
-        os.kill(int(child.read_text()), signal.SIGKILL)
+    for child in filter(alive, children()):  # a shell passes no signal on; the real go does
+        os.kill(child, signal.SIGKILL)
+
+
+def test_components_of_one_module_are_built_one_after_the_other() -> None:
+    known = catalog.load()
+    found = builder.lanes(list(known.values()))
+    assert len(found) == 2
+    assert sorted(c.name for lane in found for c in lane) == sorted(known)
+    modules = [{c.module for c in lane} for lane in found]
+    assert modules[0].isdisjoint(modules[1])
+    assert [len(lane) for lane in builder.lanes([known["kubelet"], known["kubectl"]])] == [2]
 
 
 def test_two_labs_at_once_build_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GO_SLEEPS", "1")
     labs = [subprocess.Popen([sys.executable, "-c", ENSURE], cwd=ROOT) for _ in range(2)]
     assert [lab.wait(timeout=30) for lab in labs] == [0, 0]
-    assert len(calls(cache)) == 1
+    assert len(calls(cache)) == 2  # a component each
 
 
 def until(condition: object, seconds: float = 10.0) -> None:

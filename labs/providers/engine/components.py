@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -189,13 +191,30 @@ class _Run:
         told = f"Go {go.version}, {len(self.missing)} components, about {_minutes(expected)}"
         self.emit(Step("source:build", title, State.RUNNING, told))
         self._warn_of_a_full_disk()
-        for component in tuple(self.missing):
-            self._one(component, "build", partial(builder.build, component, go, emit=self.emit))
+        self._in_lanes(go)
         if self.missing:
             self.emit(Step("source:build", title, State.FAILED, f"{len(self.missing)} did not build"))
             return
         self.emit(Step("source:build", title, State.DONE, f"{_minutes(time.monotonic() - self.started)}"))
         self._trim()
+
+    def _in_lanes(self, go: builder.Toolchain) -> None:
+        """Build what is missing, side by side where the machine is up to it; the first error ends all lanes."""
+        lanes = builder.lanes(self.missing)
+        stop = threading.Event()
+
+        def work(lane: list[Component]) -> None:
+            for component in lane:
+                make = partial(builder.build, component, go, emit=self.emit, stop=stop, share=len(lanes))
+                self._one(component, "build", make)
+
+        with ThreadPoolExecutor(len(lanes), thread_name_prefix="build") as pool:
+            try:
+                for lane in as_completed([pool.submit(work, lane) for lane in lanes]):
+                    lane.result()
+            except BaseException:
+                stop.set()
+                raise
 
     def _warn_of_a_full_disk(self) -> None:
         needed = builder.BYTES * len(self.missing) / len(catalog.load())
