@@ -35,6 +35,12 @@ NOTICE = 15.0
 JOB = 60.0
 """Seconds a running Job is waited for."""
 
+SYNC = 20.0
+"""Seconds in which an autoscaler looks at its target again: it does so every 15."""
+
+MEASURED = 75.0
+"""Seconds until a new pod counts for an autoscaler: the window its usage is measured over begins when it is ready."""
+
 _CONFIG = frozenset({"ConfigMap", "Secret", "PersistentVolumeClaim"})
 _KINDS = ("Pod", "Deployment", "StatefulSet", "DaemonSet", "Service", "EndpointSlice", "NetworkPolicy", "ResourceQuota")
 _ROLLING = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
@@ -105,7 +111,7 @@ def motion(snapshot: Snapshot, namespaces: Sequence[str], now: datetime, pace: P
     """
     everything = snapshot.seen()
     objects = [obj for obj in everything if obj["metadata"].get("namespace", "") in {"", *namespaces}]
-    view = _View(now, pace, _news(objects, now), _pulling(objects))
+    view = _View(now, pace, _news(objects, now), _pulling(objects), _scaled(objects, now))
     for obj in objects:
         kind = obj.get("kind")
         moves = view.pod(obj) if kind == "Pod" else view.event(obj) if kind == "Event" else view.other(obj)
@@ -137,6 +143,22 @@ def _pulling(objects: Iterable[Json]) -> frozenset[tuple[str, str]]:
     return frozenset(key for key, (_, reason) in newest.items() if reason == "Pulling")
 
 
+def _scaled(objects: Iterable[Json], now: datetime) -> dict[str, float]:
+    """Return for each namespace how many seconds ago anything changed that an autoscaler looks at."""
+    ages: dict[str, float] = {}
+    for obj in objects:
+        kind = obj.get("kind")
+        if kind in _ROLLING | {"HorizontalPodAutoscaler"}:
+            age = age_of(changes(obj, status=False), now)
+        elif kind == "Pod":
+            age = age_of(times(obj["metadata"].get("creationTimestamp")), now)
+        else:
+            continue
+        space = str(obj["metadata"].get("namespace", ""))
+        ages[space] = min(ages.get(space, float("inf")), age)
+    return ages
+
+
 def _lags(obj: Json) -> bool:
     return int(obj["metadata"].get("generation") or 0) > int((obj.get("status") or {}).get("observedGeneration") or 0)
 
@@ -149,6 +171,7 @@ class _View:
     pace: Pace
     news: dict[str, float]
     pulling: frozenset[tuple[str, str]]
+    scaled: dict[str, float]
 
     def event(self, event: Json) -> str:
         """Judge an event: some tell of what leaves no time behind, such as a pod that is gone."""
@@ -169,9 +192,23 @@ class _View:
             return f"the controller to take up {title(obj)}"
         age = age_of(changes(obj, status=False), self.now)
         rollout = kind in _WORKLOADS
+        if kind == "HorizontalPodAutoscaler":
+            return self._autoscaler(obj)
         if age < self.pace.quiet:
             return f"the rollout of {title(obj)}" if rollout else f"the change of {title(obj)} to take effect"
         return f"the rollout of {title(obj)}" if kind == "Deployment" and self._progresses(obj, age) else ""
+
+    def _autoscaler(self, scaler: Json) -> str:
+        """Judge an autoscaler: after a change it needs its next round, and for new pods their first measurement."""
+        status = scaler.get("status") or {}
+        said = {c.get("type"): c for c in status.get("conditions") or []}
+        if (said.get("ScalingActive") or {}).get("status") == "True":
+            return ""
+        able = (said.get("AbleToScale") or {}).get("status") != "False"
+        measuring = able and "missing request" not in str((said.get("ScalingActive") or {}).get("message") or "")
+        age = self.scaled.get(str(scaler["metadata"].get("namespace", "")), float("inf"))
+        patience = (MEASURED if measuring else SYNC) * self.pace.slow
+        return f"{title(scaler)} to look at its target again" if age < patience else ""
 
     def _progresses(self, deployment: Json, age: float) -> bool:
         status = deployment.get("status") or {}
