@@ -38,6 +38,7 @@ class ClusterHandle:
         kubeconfig: File with mode 0600, one context, used as it is.
         capabilities: What scenarios may ask of it.
         registry: `host:port` under which nodes pull the lab's images, empty where there is none.
+        audit: The API server's audit log on this machine, None where the provider has none.
     """
 
     name: str
@@ -46,6 +47,7 @@ class ClusterHandle:
     kubeconfig: Path
     capabilities: Capabilities
     registry: str = ""
+    audit: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,8 @@ from labs.providers.base import (
     Phase,
 )
 from labs.providers.commands import Completed, Runner, System
-from labs.providers.engine.profile import NamedProfile, load_profile
 from labs.providers.kind_files import Images, addons, config, our_images
+from labs.providers.profile import NamedProfile, load_profile
 
 PREFIX = "labs-"
 PROBE_SECONDS = 8.0

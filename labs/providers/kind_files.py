@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from labs.events import Listener
-from labs.providers.engine.profile import NamedProfile
-from labs.providers.engine.render import render
+from labs.providers.profile import NamedProfile
+from labs.providers.templates import render
 
 # kind brings CoreDNS, kube-proxy and a StorageClass of its own; of our system objects only the mark is needed.
 _ADDONS = ("10-system.yaml.j2", "30-metrics-server.yaml.j2", "40-prober.yaml.j2")

@@ -20,8 +20,8 @@ from labs.providers.engine.bake import copy_registry, digest
 from labs.providers.engine.layout import Layout
 from labs.providers.engine.node import Node
 from labs.providers.engine.plan import Probe, ProcessSpec, load_plan, save_plan
-from labs.providers.engine.profile import load_profile, profile_names
 from labs.providers.engine.record import Record, load_record
+from labs.providers.profile import load_profile, profile_names
 
 IMAGES = {name: f"registry.lab/{name}:1" for name in ("pause", "coredns", "metrics-server", "tools")}
 COMPONENTS = (

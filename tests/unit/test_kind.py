@@ -15,9 +15,9 @@ from labs.errors import ClusterError, EngineError, MachineError, TakenError, Usa
 from labs.events import Event, Listener, State, Step
 from labs.providers.base import Phase
 from labs.providers.commands import Completed, Scripted, System
-from labs.providers.engine.profile import load_profile
 from labs.providers.kind import KindProvider
 from labs.providers.kind_files import Images, config
+from labs.providers.profile import load_profile
 
 NAMES = {"tools": "registry.lab/tools:1.0", "metrics-server": "registry.lab/metrics-server:0.9.0"}
 READY = {"type": "Ready", "status": "True"}

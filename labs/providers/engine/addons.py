@@ -15,7 +15,7 @@ from labs.providers.engine import network
 from labs.providers.engine.api import ApiClient
 from labs.providers.engine.node import Node, resolver
 from labs.providers.engine.record import Record
-from labs.providers.engine.render import render
+from labs.providers.templates import render
 
 
 def manifests(record: Record, images: Mapping[str, str], pki: Path) -> list[dict[str, Any]]:

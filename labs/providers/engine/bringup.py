@@ -22,7 +22,6 @@ from labs.providers.engine.layout import MOUNTPOINTS, Layout
 from labs.providers.engine.node import Node
 from labs.providers.engine.plan import ProcessSpec, save_plan
 from labs.providers.engine.processes import run_tool
-from labs.providers.engine.profile import NamedProfile
 from labs.providers.engine.readiness import (
     step,
     unready_components,
@@ -34,6 +33,7 @@ from labs.providers.engine.readiness import (
 from labs.providers.engine.record import Record, load_record
 from labs.providers.engine.settling import settle
 from labs.providers.engine.state import reload_plan, start_supervisor
+from labs.providers.profile import NamedProfile
 
 START_SECONDS = 120
 LEASE_SECONDS = 16

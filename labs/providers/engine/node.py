@@ -22,8 +22,8 @@ from labs.providers.engine.render import render_to
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from labs.providers.engine.profile import NodeSpec
     from labs.providers.engine.record import Record
+    from labs.providers.profile import NodeSpec
 
 BINARIES = (
     "containerd",

@@ -10,10 +10,10 @@ from labs.providers.engine import cgroups, network
 from labs.providers.engine.layout import Layout
 from labs.providers.engine.plan import load_plan, save_plan
 from labs.providers.engine.processes import in_namespaces, kill, wait_gone
-from labs.providers.engine.profile import load_profile
 from labs.providers.engine.readiness import wait_until
 from labs.providers.engine.record import Record
 from labs.providers.engine.state import components, reload_plan
+from labs.providers.profile import load_profile
 
 STOP_SECONDS = 20
 

@@ -31,10 +31,10 @@ from labs.providers.engine.layout import Layout
 from labs.providers.engine.locking import cluster_lock
 from labs.providers.engine.plan import load_plan
 from labs.providers.engine.processes import memory
-from labs.providers.engine.profile import load_profile
 from labs.providers.engine.readiness import step, unready_components
 from labs.providers.engine.record import Record, load_record
 from labs.providers.engine.state import components, supervisor_pid
+from labs.providers.profile import load_profile
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,14}[a-z0-9])?")
 

@@ -1,31 +1,12 @@
-"""Fills the component configurations under `cluster-config/` in. Called by the node, the registries and the add-ons."""
+"""Writes filled-in component configurations. Called by the node, the control plane and the bakes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-from labs import paths
 from labs.providers.engine.plan import write_private
-
-
-def render(template: str, **values: Any) -> str:
-    """Return a template below `cluster-config/` with its values filled in.
-
-    Args:
-        template: Path below `cluster-config/`.
-        values: What it may name; naming anything else is an error, never an empty string.
-    """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(paths.cluster_config_dir()),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        autoescape=False,  # noqa: S701 - YAML and TOML for our own components, no HTML
-    )
-    return environment.get_template(template).render(values)
+from labs.providers.templates import render
 
 
 def render_to(path: Path, template: str, **values: Any) -> None:

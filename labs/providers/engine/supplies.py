@@ -16,9 +16,9 @@ from labs.providers.engine.bringup import Supplies
 from labs.providers.engine.layout import INSIDE, Layout
 from labs.providers.engine.node import Node
 from labs.providers.engine.processes import pipe_tool
-from labs.providers.engine.profile import NamedProfile
 from labs.providers.engine.readiness import step
 from labs.providers.engine.record import Record
+from labs.providers.profile import NamedProfile
 
 NEEDED = ("pause", "coredns", "metrics-server", "tools")
 
