@@ -27,7 +27,7 @@ from labs.attempts.store import Store
 from labs.course.models import Scenario
 from labs.errors import ClusterError, LabsError, UsageError
 from labs.events import Listener, Notice
-from labs.inject import faults, guard, manifests, remove, restore, snapshot
+from labs.inject import faults, files, guard, manifests, remove, restore, snapshot
 from labs.inject.api import Api
 from labs.inject.apply import apply, wait_created, wait_for
 from labs.inject.manifests import Stage as Applied
@@ -123,7 +123,7 @@ def start(bench: Bench) -> None:
                 remove.remove_namespaces(bench.api, bench.namespaces)
         _inject(bench, stages)
         with step(bench.emit, "baseline", "Recording the baseline"):
-            workspace.restore(bench.scenario.folder / "workspace", bench.folder)
+            workspace.restore(bench.scenario.folder / "workspace", bench.folder, files.broken(bench.scenario))
             bench.note(attempt, "ready", _state(bench))
     except (LabsError, GraderError, KeyboardInterrupt):
         with contextlib.suppress(LabsError):  # the error that is raised is the one to tell; a later start or stop mends
@@ -218,7 +218,7 @@ def reset(bench: Bench, story: Story) -> None:
         said.append(_restore(bench, baseline, begin))
         snapshot_foreign = Snapshot.from_json(ready["foreign"])
         said.extend(restore.restore_foreign(bench.api, snapshot_foreign))
-    workspace.restore(bench.scenario.folder / "workspace", bench.folder)
+    workspace.restore(bench.scenario.folder / "workspace", bench.folder, files.broken(bench.scenario))
     _wait_created(bench, _stages(begin))
     with step(bench.emit, "compare", "Comparing with the baseline"):
         now = _until_equal(bench, baseline, begin)
@@ -353,7 +353,7 @@ def differences(bench: Bench) -> list[str]:
     foreign = snapshot.build(snapshot.foreign(bench.api, named, bench.scenario.id))
     result += _unequal(Snapshot.from_json(ready["foreign"]), foreign)
     result += [snapshot.key_text(o) for o in _strays(bench, Snapshot.from_json(ready["objects"]), begin)]
-    return result + workspace.differs(bench.scenario.folder / "workspace", bench.folder)
+    return result + workspace.differs(bench.scenario.folder / "workspace", bench.folder, files.broken(bench.scenario))
 
 
 def _unequal(wanted: Snapshot, found: Snapshot) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import filecmp
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from labs import paths
@@ -19,10 +19,18 @@ def folder(cluster: str, scenario_id: str) -> Path:
     return paths.state_dir() / "workspaces" / cluster / scenario_id
 
 
-def restore(source: Path, target: Path) -> None:
+_UNBROKEN: Mapping[str, str] = {}
+
+
+def restore(source: Path, target: Path, broken: Mapping[str, str] = _UNBROKEN) -> None:
     """Make `target` hold what `source` holds and nothing else; without a `source`, nothing.
 
     The folder itself stays, as the learner's shell may stand in it.
+
+    Args:
+        source: What the scenario ships.
+        target: The learner's folder.
+        broken: Path → text of the files that a fault has changed (`labs.inject.files`).
     """
     try:
         target.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -30,6 +38,8 @@ def restore(source: Path, target: Path) -> None:
             _remove(path)
         if source.is_dir():
             copy(source, target)
+        for name, text in broken.items():
+            (target / name).write_text(text, encoding="utf-8")
     except OSError as error:
         raise MachineError(f"the task's files cannot be written: {error}", where=str(target)) from None
 
@@ -50,12 +60,20 @@ def remove(target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
 
 
-def differs(source: Path, target: Path) -> list[str]:
-    """Return the files that are not what the scenario ships, by name."""
+def differs(source: Path, target: Path, broken: Mapping[str, str] = _UNBROKEN) -> list[str]:
+    """Return the files that are not what `restore` makes of them, by name."""
     ours = {p.relative_to(source): p for p in _files(source)} if source.is_dir() else {}
     theirs = {p.relative_to(target): p for p in _files(target)} if target.is_dir() else {}
     wrong = set(ours) ^ set(theirs)
-    wrong |= {n for n in set(ours) & set(theirs) if not filecmp.cmp(ours[n], theirs[n], shallow=False)}
+    for name in set(ours) & set(theirs):
+        text = broken.get(name.as_posix())
+        same = (
+            filecmp.cmp(ours[name], theirs[name], shallow=False)
+            if text is None
+            else theirs[name].read_bytes() == text.encode()
+        )
+        if not same:
+            wrong.add(name)
     return sorted(str(name) for name in wrong)
 
 

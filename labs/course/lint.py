@@ -20,6 +20,7 @@ from labs.course.models import Chapter, Course, Fix, Scenario
 from labs.course.position import Document, Path_, place, read_document, read_documents
 from labs.course.spoilers import spoilers
 from labs.errors import DataError
+from labs.inject.files import broken
 from labs.inject.manifests import CLUSTER_SCOPED, Manifest, read_folder, stages
 
 LEAST_WRONG = 2
@@ -121,6 +122,7 @@ def _scenario(scenario: Scenario, chapter: Chapter) -> list[LintFinding]:
 def _together(subject: Subject) -> Iterator[LintFinding]:
     try:
         stages(subject.scenario)
+        broken(subject.scenario)
     except DataError as error:
         yield subject.finding("fault", ("faults",), error.message, error.hint)
 

@@ -171,7 +171,7 @@ def _broken(scenario: Scenario, objects: dict[Key, Json], chosen: list[Fault]) -
     for fault in chosen:
         if fault.apply:
             result.update(_folder(scenario, fault.apply))
-        elif not faults.is_live(fault.use):
+        elif faults.is_manifest(fault.use):
             broken = faults.transform(list(result.values()), fault.use, fault.with_)
             result = {key(o): o for o in broken}
     return result

@@ -2,353 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import random
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from grader.model import Json
+from labs.attempts import workspace
+from labs.course.load import load_course
 from labs.errors import DataError
-from labs.inject import faults
-from tests.unit.fault_world import NS, healthy, one
+from labs.inject import faults, files, manifests
+from tests.unit.course_sample import spoiled, write_course
+from tests.unit.fault_rows import ROWS, WEB, Row
+from tests.unit.fault_world import NS, healthy
 
-WEB = {"deployment": "web"}
-
-
-class Row(NamedTuple):
-    """A use of a fault, and what must then be true of the objects."""
-
-    use: str
-    with_: dict[str, Any]
-    broken: Callable[[list[Json]], bool]
-
-
-def deployment(objects: list[Json]) -> Json:
-    found: Json = one(objects, "Deployment", "web")["spec"]
-    return found
-
-
-def pod(objects: list[Json]) -> Json:
-    found: Json = deployment(objects)["template"]["spec"]
-    return found
-
-
-def server(objects: list[Json]) -> Json:
-    return next(c for c in pod(objects)["containers"] if c["name"] == "server")
-
-
-def service(objects: list[Json]) -> Json:
-    found: Json = one(objects, "Service", "web")["spec"]
-    return found
-
-
-def variable(objects: list[Json], name: str) -> Any:
-    return next((e.get("value") for e in server(objects)["env"] if e["name"] == name), None)
-
-
-NETWORK = [
-    Row("service_selector", {"service": "web", "value": "wbe"}, lambda o: service(o)["selector"] == {"app": "wbe"}),
-    Row(
-        "target_port",
-        {"service": "web", "target_port": 8080, "port": 80},
-        lambda o: service(o)["ports"][0]["targetPort"] == 8080,
-    ),
-    Row(
-        "named_target_port",
-        {"service": "web", "port": 90},
-        lambda o: service(o)["ports"][1]["targetPort"] == "htpp",
-    ),
-    Row(
-        "default_deny",
-        {"namespace": NS, "pods": {"app": "web"}},
-        lambda o: (
-            one(o, "NetworkPolicy", "default-deny")["spec"]
-            == {"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"]}
-        ),
-    ),
-    Row(
-        "egress_without_dns",
-        {"namespace": NS, "name": "outgoing"},
-        lambda o: (
-            one(o, "NetworkPolicy", "outgoing")["spec"]["egress"] == [{"ports": [{"protocol": "TCP", "port": 443}]}]
-        ),
-    ),
-    Row(
-        "egress_without_dns",
-        {"namespace": NS, "ports": [53, 443]},
-        lambda o: (
-            one(o, "NetworkPolicy", "egress")["spec"]["egress"] == [{"ports": [{"protocol": "TCP", "port": 443}]}]
-        ),
-    ),
-    Row("dns_policy", WEB, lambda o: pod(o)["dnsPolicy"] == "Default"),
-    Row(
-        "dns_policy",
-        {**WEB, "policy": "None", "nameservers": ["192.0.2.1"]},
-        lambda o: (pod(o)["dnsPolicy"], pod(o)["dnsConfig"]) == ("None", {"nameservers": ["192.0.2.1"]}),
-    ),
-    Row(
-        "wrong_upstream",
-        {**WEB, "env": "FEATURES_URL", "to": "dta"},
-        lambda o: variable(o, "FEATURES_URL") == "http://features.dta:8080/v1",
-    ),
-    Row("internal_traffic_local", {"service": "web"}, lambda o: service(o)["internalTrafficPolicy"] == "Local"),
-    Row("publish_not_ready", {"service": "web"}, lambda o: service(o)["publishNotReadyAddresses"] is True),
-    Row("bind_loopback", WEB, lambda o: server(o)["args"][:2] == ["--host", "127.0.0.1"]),
-    Row("bind_loopback", {**WEB, "argument": "--bind"}, lambda o: variable(o, "HOST") == "127.0.0.1"),
-]
-SCHEDULING = [
-    Row(
-        "memory_request",
-        WEB,
-        lambda o: [server(o)["resources"][k]["memory"] for k in ("requests", "limits")] == ["512Gi", "512Gi"],
-    ),
-    Row("node_selector", {**WEB, "value": "gpuu"}, lambda o: pod(o)["nodeSelector"] == {"pool": "gpuu"}),
-    Row("missing_toleration", WEB, lambda o: [t["key"] for t in pod(o)["tolerations"]] == ["other"]),
-    Row(
-        "anti_affinity",
-        {**WEB, "replicas": 9},
-        lambda o: (
-            deployment(o)["replicas"] == 9
-            and pod(o)["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-            == [{"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": "kubernetes.io/hostname"}]
-        ),
-    ),
-    Row(
-        "topology_spread",
-        WEB,
-        lambda o: (
-            [(c["topologyKey"], c["whenUnsatisfiable"]) for c in pod(o)["topologySpreadConstraints"]]
-            == [("topology.labs.io/rack", "DoNotSchedule")]
-        ),
-    ),
-    Row(
-        "quota_too_small",
-        {"namespace": NS, "hard": {"pods": "1"}},
-        lambda o: one(o, "ResourceQuota", "team-quota")["spec"]["hard"]["pods"] == "1",
-    ),
-    Row(
-        "limit_range",
-        {"namespace": NS, "maximum": {"memory": "64Mi"}},
-        lambda o: (
-            one(o, "LimitRange", "container-limits")["spec"]["limits"]
-            == [{"type": "Container", "max": {"memory": "64Mi"}}]
-        ),
-    ),
-]
-CONTAINER = [
-    Row(
-        "missing_config_map",
-        {**WEB, "name": "settings"},
-        lambda o: (
-            pod(o)["volumes"][0]["configMap"]["name"] == "settings-v2"
-            and server(o)["env"][2]["valueFrom"]["configMapKeyRef"]["name"] == "settings-v2"
-        ),
-    ),
-    Row(
-        "missing_config_key",
-        {**WEB, "name": "settings", "key": "config.yaml", "wrong": "config.yml"},
-        lambda o: pod(o)["volumes"][0]["configMap"]["items"] == [{"key": "config.yml", "path": "c.yaml"}],
-    ),
-    Row(
-        "missing_config_key",
-        {**WEB, "name": "settings", "key": "limit", "wrong": "limits"},
-        lambda o: server(o)["env"][2]["valueFrom"]["configMapKeyRef"]["key"] == "limits",
-    ),
-    Row(
-        "trailing_newline",
-        {"secret": "token", "key": "token"},
-        lambda o: base64.b64decode(one(o, "Secret", "token")["data"]["token"]) == b"abc\n",
-    ),
-    Row(
-        "wrong_env",
-        {**WEB, "env": "MODEL_PATH", "value": "/modles"},
-        lambda o: variable(o, "MODEL_PATH") == "/modles",
-    ),
-    Row(
-        "wrong_env",
-        {**WEB, "env": "MODEL_PATH", "rename": "MODEL_PTH"},
-        lambda o: (variable(o, "MODEL_PATH"), variable(o, "MODEL_PTH")) == (None, "/models"),
-    ),
-    Row(
-        "wrong_argument",
-        {**WEB, "argument": "--port", "value": "80"},
-        lambda o: server(o)["args"][2] == "--port=80",
-    ),
-    Row(
-        "wrong_argument",
-        {**WEB, "argument": "--model-path", "value": "/mnt/modles"},
-        lambda o: server(o)["args"][-1] == "--model-path=/mnt/modles",
-    ),
-    Row(
-        "image_tag",
-        {**WEB, "tag": "1.0.O"},
-        lambda o: server(o)["image"] == "registry.lab/model-server:1.0.O",
-    ),
-    Row("pull_secret", WEB, lambda o: "imagePullSecrets" not in pod(o)),
-    Row("pull_secret", {**WEB, "secret": "regcred"}, lambda o: pod(o)["imagePullSecrets"] == [{"name": "regcred"}]),
-    Row(
-        "shadowed_volume",
-        {**WEB, "path": "/models"},
-        lambda o: {"name": "cache", "mountPath": "/models"} in server(o)["volumeMounts"],
-    ),
-    Row(
-        "read_only_root",
-        WEB,
-        lambda o: (
-            server(o)["securityContext"]["readOnlyRootFilesystem"]
-            and "/tmp" not in {m["mountPath"] for m in server(o)["volumeMounts"]}  # noqa: S108 - in the container
-        ),
-    ),
-    Row(
-        "non_root_image",
-        WEB,
-        lambda o: [server(o)["securityContext"][k] for k in ("runAsNonRoot", "runAsUser")] == [True, 0],
-    ),
-    Row(
-        "non_root_image",
-        {**WEB, "user": None},
-        lambda o: server(o)["securityContext"]["runAsNonRoot"] and "runAsUser" not in server(o)["securityContext"],
-    ),
-    Row(
-        "pod_security",
-        {"namespace": NS},
-        lambda o: one(o, "Namespace", NS)["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted",
-    ),
-    Row(
-        "memory_limit",
-        {**WEB, "limit": "16Mi"},
-        lambda o: [server(o)["resources"][k]["memory"] for k in ("requests", "limits")] == ["16Mi", "16Mi"],
-    ),
-    Row(
-        "cpu_limit",
-        WEB,
-        lambda o: [server(o)["resources"][k]["cpu"] for k in ("requests", "limits")] == ["10m", "10m"],
-    ),
-    Row(
-        "init_waits",
-        {**WEB, "host": "modles"},
-        lambda o: (
-            [(c["name"], c["image"], c["command"][3:]) for c in pod(o)["initContainers"]]
-            == [("wait-for-models", "registry.lab/tools:1.0.0", ["modles", "80"])]
-        ),
-    ),
-    Row(
-        "stale_config",
-        {"config_map": "settings", "key": "config.yaml", "find": "64", "replace": "8"},
-        lambda o: one(o, "ConfigMap", "settings")["data"]["config.yaml"] == "queue_size: 8\n",
-    ),
-    Row(
-        "stale_config",
-        {"config_map": "settings", "key": "limit", "value": "5"},
-        lambda o: one(o, "ConfigMap", "settings")["data"]["limit"] == "5",
-    ),
-    Row(
-        "log_to_file",
-        WEB,
-        lambda o: server(o)["command"][3:] == ["/tmp/server.log", "python3", "-m", "model_server"],  # noqa: S108
-    ),
-    Row(
-        "scrape_annotation",
-        WEB,
-        lambda o: deployment(o)["template"]["metadata"]["annotations"]["prometheus.io/port"] == "9090",
-    ),
-    Row(
-        "scrape_annotation",
-        {**WEB, "value": ""},
-        lambda o: "prometheus.io/port" not in deployment(o)["template"]["metadata"].get("annotations", {}),
-    ),
-]
-RIGHTS = [
-    Row("missing_service_account", {**WEB, "name": "wbe"}, lambda o: pod(o)["serviceAccountName"] == "wbe"),
-    Row(
-        "role_verb",
-        {"role": "reader", "resource": "configmaps", "verb": "watch"},
-        lambda o: (
-            [(r["resources"], r["verbs"]) for r in one(o, "Role", "reader")["rules"]]
-            == [(["secrets"], ["get", "watch"]), (["configmaps"], ["get"])]
-        ),
-    ),
-    Row(
-        "binding_subject",
-        {"binding": "reader", "to_namespace": "shop-dev"},
-        lambda o: [s["namespace"] for s in one(o, "RoleBinding", "reader")["subjects"]] == ["shop-dev"],
-    ),
-    Row("no_token", WEB, lambda o: pod(o)["automountServiceAccountToken"] is False),
-]
-RELIABILITY = [
-    Row("readiness_path", WEB, lambda o: server(o)["readinessProbe"]["httpGet"]["path"] == "/healthzz"),
-    Row("readiness_port", WEB, lambda o: server(o)["readinessProbe"]["httpGet"]["port"] == 8081),
-    Row(
-        "impatient_liveness",
-        {**WEB, "path": "/v2/health/ready"},
-        lambda o: (
-            "startupProbe" not in server(o)
-            and server(o)["livenessProbe"]["httpGet"]["path"] == "/v2/health/ready"
-            and server(o)["livenessProbe"]["failureThreshold"] == 1
-        ),
-    ),
-    Row(
-        "liveness_dependency",
-        {**WEB, "url": "http://features:8080/healthz"},
-        lambda o: server(o)["livenessProbe"]["exec"]["command"][-1] == "http://features:8080/healthz",
-    ),
-    Row(
-        "no_surge_room",
-        {**WEB, "hard": {"pods": "2"}},
-        lambda o: (
-            deployment(o)["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
-            and one(o, "ResourceQuota", "team-quota")["spec"]["hard"]["pods"] == "2"
-            and deployment(o)["template"]["metadata"]["annotations"]["labs.io/release"] == "2"
-        ),
-    ),
-    Row(
-        "bad_revision",
-        {**WEB, "tag": "2.0.0"},
-        lambda o: (
-            server(o)["image"] == "registry.lab/model-server:2.0.0" and deployment(o)["progressDeadlineSeconds"] == 10
-        ),
-    ),
-    Row("paused_rollout", WEB, lambda o: deployment(o)["paused"] is True),
-    Row(
-        "pdb_blocks_drain",
-        {**WEB, "name": "web"},
-        lambda o: (
-            one(o, "PodDisruptionBudget", "web")["spec"]
-            == {"minAvailable": "100%", "selector": {"matchLabels": {"app": "web"}}}
-        ),
-    ),
-    Row(
-        "no_grace",
-        WEB,
-        lambda o: pod(o)["terminationGracePeriodSeconds"] == 1 and "lifecycle" not in server(o),
-    ),
-    Row(
-        "hpa_target",
-        {"autoscaler": "web", "target": "wbe"},
-        lambda o: one(o, "HorizontalPodAutoscaler", "web")["spec"]["scaleTargetRef"]["name"] == "wbe",
-    ),
-    Row(
-        "hpa_without_requests",
-        WEB,
-        lambda o: all("cpu" not in part for part in server(o)["resources"].values()),
-    ),
-    Row(
-        "hpa_fixed",
-        {"autoscaler": "web"},
-        lambda o: one(o, "HorizontalPodAutoscaler", "web")["spec"]["maxReplicas"] == 2,
-    ),
-    Row(
-        "hpa_fixed",
-        {"autoscaler": "web", "by": "behavior"},
-        lambda o: (
-            one(o, "HorizontalPodAutoscaler", "web")["spec"]["behavior"] == {"scaleUp": {"selectPolicy": "Disabled"}}
-        ),
-    ),
-]
-ROWS = [*NETWORK, *SCHEDULING, *CONTAINER, *RIGHTS, *RELIABILITY]
+S = "3-services/no-answer/scenario.yaml"
+EDIT = "- use: patch_target\n  with: {file: prod/kustomization.yaml, name: wbe}"
 EXCLUSIVE = [{"missing_config_map", "missing_config_key"}]
 """Pairs whose second one finds what it breaks gone, and says so."""
 IDS = [f"{row.use}-{number}" for number, row in enumerate(ROWS)]
@@ -382,7 +55,8 @@ def changed(row: Row) -> set[tuple[str, ...]]:
 
 
 def test_every_fault_has_a_row_and_says_what_it_is() -> None:
-    assert {name for name in faults.library() if not faults.is_live(name)} == {row.use for row in ROWS}
+    tried = {row.use for row in ROWS} | {use for use, *_ in EDITS} | {use for use, *_ in LIVE}
+    assert set(faults.library()) == tried
     for name, module in faults.library().items():
         assert 0 <= module.NUMBER <= 90, name
         assert module.SYMPTOM, name
@@ -431,7 +105,8 @@ def test_three_to_five_faults_in_any_order_are_the_same_breakage() -> None:
 
 
 def _exclude(this: int, that: int, touched: dict[int, set[tuple[str, ...]]]) -> bool:
-    if {ROWS[this].use, ROWS[that].use} in EXCLUSIVE:
+    uses = {ROWS[this].use, ROWS[that].use}
+    if len(uses) == 1 or uses in EXCLUSIVE:
         return True
     return any(a == b[: len(a)] or b == a[: len(b)] for a in touched[this] for b in touched[that])
 
@@ -461,11 +136,134 @@ def test_a_fault_that_does_not_fit_says_why(use: str, with_: dict[str, Any], sai
     assert said in str(raised.value)
 
 
-def test_a_live_fault_changes_only_the_chosen_nodes() -> None:
+# --- faults over files -----------------------------------------------------------------------------------------------
+
+OVERLAY = """\
+# production
+resources: [../../base]
+configMapGenerator:
+- name: settings  # with a hash
+  literals: [limit=10]
+patches:
+- target: {kind: Deployment, name: web}
+  path: scale.yaml
+"""
+MANIFEST = """\
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  # one pod
+  template:
+    spec:
+      containers:
+      - name: server
+        resources:
+          limits: {memory: 1Gi, nvidia.com/gpu: 1}
+        # the end
+"""
+FILES = {"prod/kustomization.yaml": OVERLAY, "base/web.yaml": MANIFEST, "scale.yaml": "metadata: {name: web}\n"}
+PROD, BASE = {"file": "prod/kustomization.yaml"}, {"file": "base/web.yaml"}
+EDITS: list[tuple[str, dict[str, Any], str, str]] = [
+    ("patch_target", {**PROD, "name": "wbe"}, "Deployment, name: web}", "Deployment, name: wbe}"),
+    ("patch_target", {"file": "scale.yaml", "name": "wbe"}, "{name: web}", "{name: wbe}"),
+    (
+        "hash_suffix_off",
+        PROD,
+        "path: scale.yaml\n",
+        "path: scale.yaml\ngeneratorOptions: {disableNameSuffixHash: true}\n",
+    ),
+    (
+        "replicas_in_overlay",
+        {**PROD, "name": "web", "count": 3},
+        "path: scale.yaml\n",
+        "path: scale.yaml\nreplicas: [{name: web, count: 3}]\n",
+    ),
+    ("replicas_in_overlay", {**BASE, "name": "web"}, "  template:", "  replicas: 1\n  template:"),
+    (
+        "gpu_requests_only",
+        BASE,
+        "limits: {memory: 1Gi, nvidia.com/gpu: 1}",
+        "{limits: {memory: 1Gi}, requests: {nvidia.com/gpu: 1}}",
+    ),
+]
+
+
+@pytest.mark.parametrize(("use", "with_", "sound", "broken"), EDITS, ids=[f"{e[0]}-{i}" for i, e in enumerate(EDITS)])
+def test_a_fault_over_files_changes_one_place_once(use: str, with_: dict[str, Any], sound: str, broken: str) -> None:
+    found = faults.edit(FILES, use, with_)
+    assert found == {**FILES, with_["file"]: FILES[with_["file"]].replace(sound, broken, 1)}
+    with pytest.raises(DataError, match="changes nothing"):
+        faults.edit(found, use, with_)
+
+
+def test_faults_over_files_go_together_in_any_order() -> None:
+    chosen = [EDITS[0], EDITS[2], EDITS[3]]
+    results = []
+    for order in (chosen, chosen[::-1]):
+        texts = FILES
+        for use, with_, _, _ in order:
+            texts = faults.edit(texts, use, with_)
+        results.append(yaml.safe_load(texts["prod/kustomization.yaml"]))
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    ("use", "with_", "said"),
+    [
+        ("patch_target", {"file": "no.yaml", "name": "x"}, "has no file `no.yaml`"),
+        ("patch_target", {**PROD, "name": "x", "patch": 1}, "has no patch 1"),
+        ("hash_suffix_off", BASE, "generates nothing"),
+        ("replicas_in_overlay", {**BASE, "name": "wbe"}, "has no workload `wbe`"),
+        ("gpu_requests_only", {**BASE, "resource": "amd.com/gpu"}, "asks for `amd.com/gpu`"),
+    ],
+)
+def test_a_fault_that_does_not_fit_the_files_says_why(use: str, with_: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError) as raised:
+        faults.edit(FILES, use, with_)
+    assert said in str(raised.value)
+
+
+def test_a_task_begins_with_broken_files_and_comes_back_to_them(tmp_path: Path) -> None:
+    change = spoiled(S, "- use: service_selector\n  with: {service: web, value: wbe}", EDIT)
+    root = write_course(tmp_path, {**change, f"3-services/no-answer/workspace/{PROD['file']}": OVERLAY})
+    (scenario,) = load_course(root).scenarios
+    shipped, mine = scenario.folder / "workspace", tmp_path / "mine"
+    assert manifests.stages(scenario)
+    broken = files.broken(scenario)
+    workspace.restore(shipped, mine, broken)
+    saved = mine / PROD["file"]
+    assert saved.read_text() == OVERLAY.replace("name: web}", "name: wbe}")
+    assert workspace.differs(shipped, mine, broken) == []
+    saved.write_text(OVERLAY)
+    assert workspace.differs(shipped, mine, broken) == [PROD["file"]]
+    workspace.restore(shipped, mine, broken)
+    assert workspace.differs(shipped, mine, broken) == []
+
+
+# --- live faults -----------------------------------------------------------------------------------------------------
+
+TAINT = {"key": "nvidia.com/gpu", "effect": "NoSchedule"}
+OWN = {"key": "team", "effect": "NoSchedule"}
+LIVE: list[tuple[str, dict[str, Any], list[tuple[str, Json]]]] = [
+    ("cordoned_nodes", {"pool": "gpu"}, [("a", {"taints": [TAINT, OWN], "unschedulable": True})]),
+    ("gpu_taint_removed", {}, [("a", {"taints": [OWN]})]),
+]
+
+
+@pytest.mark.parametrize(("use", "with_", "wanted"), LIVE, ids=[use for use, *_ in LIVE])
+def test_a_live_fault_changes_only_the_chosen_nodes(
+    use: str, with_: dict[str, Any], wanted: list[tuple[str, Json]]
+) -> None:
     nodes = [
-        {"kind": "Node", "metadata": {"name": n, "labels": {"pool": p}}, "spec": {}}
-        for n, p in (("a", "gpu"), ("b", "cpu"))
+        {"kind": "Node", "metadata": {"name": "a", "labels": {"pool": "gpu"}}, "spec": {"taints": [TAINT, OWN]}},
+        {"kind": "Node", "metadata": {"name": "b", "labels": {"pool": "cpu"}}, "spec": {}},
     ]
-    (changed_node,) = faults.patch(nodes, "cordoned_nodes", {"pool": "gpu"})
-    assert (changed_node["metadata"]["name"], changed_node["spec"]) == ("a", {"unschedulable": True})
-    assert nodes[0]["spec"] == {}
+    found = faults.patch(nodes, use, with_)
+    assert [(n["metadata"]["name"], n["spec"]) for n in found] == wanted
+    assert nodes[0]["spec"] == {"taints": [TAINT, OWN]}

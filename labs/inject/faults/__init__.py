@@ -4,9 +4,13 @@ A module is a manifest-level fault when it has `Params` (a `Spec`) and `transfor
 copies of the manifests in place: what was injected is then part of the task's baseline, so a reset restores it like
 everything else. It is a live fault when it has `Params` and `patch(objects, params)` with `TARGET` (an `Objects`): it
 changes objects that are not the scenario's, such as nodes; their state before and after is recorded, so that stop and
-reset restore exactly that.
+reset restore exactly that. It is a fault over files when it has `Params` and `edit(files, params)`, which changes the
+text of the learner's files in place (path → text); the workspace is put back with it.
 
-`labs.course.load` calls `check`; `labs.inject.manifests` calls `transform`; `labs.attempts.seeding` asks for `live`.
+Every module says its row of the fault catalogue (`NUMBER`, 0 for none) and what the learner sees (`SYMPTOM`).
+
+`labs.course.load` calls `check`; `labs.inject.manifests` calls `transform`; `labs.attempts.seeding` asks for live ones
+and calls `patch`; `labs.inject.files` calls `edit`.
 """
 
 from __future__ import annotations
@@ -49,6 +53,30 @@ def check(use: str, with_: dict[str, Any], document: Document, loc: Path_) -> It
 def is_live(use: str) -> bool:
     """Return whether a fault acts on objects of the cluster rather than on manifests."""
     return hasattr(library()[use], "patch")
+
+
+def is_edit(use: str) -> bool:
+    """Return whether a fault acts on files of the learner's workspace."""
+    return hasattr(library()[use], "edit")
+
+
+def is_manifest(use: str) -> bool:
+    """Return whether a fault acts on the scenario's manifests."""
+    return hasattr(library()[use], "transform")
+
+
+def edit(files: dict[str, str], use: str, with_: dict[str, Any]) -> dict[str, str]:
+    """Return a copy of the files, path → text, with the fault in them.
+
+    Raises:
+        DataError: The fault finds nothing to break, so scenario and fault do not go together.
+    """
+    broken = dict(files)
+    module = library()[use]
+    module.edit(broken, _params(module, use, with_))
+    if broken == files:
+        raise DataError(f"the fault `{use}` changes nothing", hint="the files are broken that way already")
+    return broken
 
 
 def transform(manifests: list[Json], use: str, with_: dict[str, Any]) -> list[Json]:

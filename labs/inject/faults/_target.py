@@ -10,6 +10,16 @@ from pydantic import model_validator
 from grader.model import Json, Spec
 from labs.errors import DataError
 
+RESTRICTED: Json = {
+    "runAsNonRoot": True,
+    "runAsUser": 65532,
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""A container's securityContext that the `restricted` standard admits."""
+
 
 class Workload(Spec):
     """Which workload a fault breaks; exactly one kind is given.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+
 from grader.model import Json
-from labs.inject.faults._target import Workload
+from labs.inject.faults._target import RESTRICTED, Workload
 
 NUMBER = 43
 SYMPTOM = "Init:0/1; the init container's log says what it waits for"
@@ -45,14 +47,7 @@ def transform(manifests: list[Json], params: Params) -> None:
         "image": params.image,
         "command": ["python3", "-c", _SCRIPT, params.host, str(params.port)],
         "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 65532,
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": copy.deepcopy(RESTRICTED),
     }
     spec = params.pod_spec(manifests)
     others = [c for c in spec.get("initContainers", []) if c["name"] != params.name]
