@@ -20,7 +20,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield path and value of every scalar; elements of lists go by their `name`, else by their number."""
     if isinstance(value, dict):
         for key, child in value.items():
-            yield from leaves(child, f"{path}.{_quoted(str(key))}" if path else _quoted(str(key)))
+            yield from leaves(child, _below(path, str(key)))
     elif isinstance(value, list):
         for index, child in enumerate(value):
             name = child.get("name") if isinstance(child, dict) else None
@@ -29,9 +29,11 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _quoted(key: str) -> str:
-    """Keys with dots (`app.kubernetes.io/name`) stand in brackets, as in JSONPath, and stay one segment."""
-    return f"[{key}]" if "." in key or "[" in key else key
+def _below(path: str, key: str) -> str:
+    """Return the path of a key; one with dots (`app.kubernetes.io/name`) stands in brackets and stays one segment."""
+    if "." in key or "[" in key:
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if path else key
 
 
 def segments(path: str) -> tuple[str, ...]:
@@ -63,7 +65,7 @@ def _managed(fields: Json, path: str) -> Iterator[str]:
     for key, child in inner.items():
         sign, _, rest = key.partition(":")
         if sign == "f":
-            below = f"{path}.{_quoted(rest)}" if path else _quoted(rest)
+            below = _below(path, rest)
         elif sign == "k":
             below = f"{path}[{_keyed(rest)}]"
         else:  # an element of a set, such as a finalizer: the list itself is what changed

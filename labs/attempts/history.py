@@ -47,6 +47,7 @@ class Story:
         hints: Levels taken, in order.
         saw_solution: When the solution was seen, or None.
         last: The last report, or None.
+        again: When it was put back to its start for the last time, or None.
         answer: The diagnosis as it was answered last (`diagnosis.judge`), or None; a reset forgets it.
         answers: How often it was answered.
         detected: When component and cause were right for the first time, or None.
@@ -64,6 +65,7 @@ class Story:
     hints: list[str] = field(default_factory=list)
     saw_solution: datetime | None = None
     last: Report | None = None
+    again: datetime | None = None
     answer: Json | None = None
     answers: int = 0
     detected: datetime | None = None
@@ -81,7 +83,7 @@ class Story:
         elif event.kind == "solution":
             self.saw_solution = self.saw_solution or event.at
         elif event.kind == "reset":
-            self.last = self.answer = None
+            self.last, self.answer, self.again = None, None, event.at
         elif event.kind == "answer":
             self._answered(event)
         elif event.kind == "seen":
@@ -101,6 +103,11 @@ class Story:
     def seconds_to_detect(self) -> float | None:
         """Seconds from the start to the first answer with the right component and cause, or None."""
         return (self.detected - self.started).total_seconds() if self.detected and self.started else None
+
+    @property
+    def since(self) -> datetime:
+        """From when on what is in the cluster is the learner's doing."""
+        return self.again or self.started or self.began
 
     @property
     def by_oneself(self) -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from grader.errors import GraderError
 from grader.model import Outcome, Report, Verdict
-from labs import paths, tools
+from labs import coaching, paths, tools
 from labs.attempts import clues, diagnosis, fixes, history, seeding, workspace
 from labs.attempts.clues import Clues, Line, field_lines
 from labs.attempts.diagnosis import Diagnosed
@@ -185,8 +185,7 @@ class Tasks:
         seconds = scenario.file.settle_seconds if settle is None else settle
         if not stop_early:
             self.observe(scenario_id)
-        report = self._grade(scenario, story, seconds, emit, stop_early=stop_early)
-        report = diagnosis.completed(report, scenario, self._started(scenario_id))
+        report = self._grade(scenario, story, seconds, emit, stop_early=stop_early, coached=not stop_early)
         self._note(story, "check", report.model_dump(mode="json"))
         return report
 
@@ -352,7 +351,14 @@ class Tasks:
             raise ClusterError(error.message, hint=error.hint or "`labs status` tells what runs") from None
 
     def _grade(
-        self, scenario: Scenario, story: Story, settle: float, emit: Listener, *, stop_early: bool = False
+        self,
+        scenario: Scenario,
+        story: Story,
+        settle: float,
+        emit: Listener,
+        *,
+        stop_early: bool = False,
+        coached: bool = False,
     ) -> Report:
         from grader.runner import grade  # noqa: PLC0415 - as in `_look`
 
@@ -373,12 +379,30 @@ class Tasks:
                 stop_at_first_definite=stop_early,
                 on_progress=lambda said: emit(Step("grade", "Grading", State.RUNNING, said)),
             )
+            report = diagnosis.completed(report, scenario, story)
+            if coached:
+                report = self._coached(report, scenario, story, cluster)
             passed = sum(verdict.outcome is Outcome.PASSED for verdict in report.checks)
             state, said = State.DONE, f"{passed} of {len(report.checks)} checks passed"
         finally:
             emit(Step("grade", "Grading", state, said))
             cluster.close()
         return report
+
+    def _coached(self, report: Report, scenario: Scenario, story: Story, cluster: Cluster) -> Report:
+        busy = {ns for a in self.running() for ns in self.scenario(a.scenario).file.namespaces}
+        task = coaching.Task(
+            scenario,
+            started=story.started or story.began,
+            since=story.since,
+            log=self.handle.audit,
+            workspace=workspace.folder(self.handle.name, scenario.id),
+            busy=frozenset(busy),
+        )
+        try:
+            return coaching.coach(report, task, cluster)
+        except Exception:  # noqa: BLE001 - beside the verdict: a defect of the coach must never cost a learner the verdict
+            return report
 
     def _fresh_look(self, scenario: Scenario, story: Story) -> str:
         """Return the first thing that fails right now, for the live hint."""
@@ -435,9 +459,6 @@ def _least(*seconds: float | None) -> float | None:
 
 
 def _evidence(verdict: Verdict) -> str:
-    lines = [
-        f"Right now this fails: {verdict.about}",
-        f"  observed: {verdict.observed}",
-        f"  expected: {verdict.expected}",
-    ]
+    told = {"observed": verdict.observed, "expected": verdict.expected}
+    lines = [f"Right now this fails: {verdict.about}", *(f"  {k}: {text}" for k, text in told.items() if text)]
     return "\n".join([*lines, *(f"  {line}" for line in verdict.mismatches[:3])])

@@ -229,6 +229,7 @@ def _handle(layout: Layout, record: Record) -> ClusterHandle:
         kubeconfig=layout.kubeconfig,
         capabilities=capabilities,
         registry=record.addresses.registry,
+        audit=layout.logs / "audit.log",
     )
 
 
