@@ -7,7 +7,8 @@ changes objects that are not the scenario's, such as nodes; their state before a
 reset restore exactly that. It is a fault over files when it has `Params` and `edit(files, params)`, which changes the
 text of the learner's files in place (path → text); the workspace is put back with it.
 
-Every module says its row of the fault catalogue (`NUMBER`, 0 for none) and what the learner sees (`SYMPTOM`).
+Every module says its row of the fault catalogue (`NUMBER`, 0 for none) and what the learner sees (`SYMPTOM`); many also
+how the task's objects show it (`SEEN`), for which `labs.inject.symptoms` waits.
 
 `labs.course.load` calls `check`; `labs.inject.manifests` calls `transform`; `labs.attempts.seeding` asks for live ones
 and calls `patch`; `labs.inject.files` calls `edit`.
@@ -29,6 +30,7 @@ from grader.model import Json, Objects
 from labs.course.explain import nearest, validate
 from labs.course.position import Document, Path_
 from labs.errors import DataError
+from labs.inject.faults._seen import Seen, World
 
 
 @cache
@@ -104,6 +106,17 @@ def patch(objects: list[Json], use: str, with_: dict[str, Any]) -> list[Json]:
     module = library()[use]
     changed: list[Json] = module.patch(copy.deepcopy(objects), _params(module, use, with_))
     return changed
+
+
+def sight(use: str) -> Seen | None:
+    """Return how the symptom of a fault is seen in the task's objects; None: at once, or only by using the service."""
+    return getattr(library()[use], "SEEN", None)
+
+
+def is_seen(use: str, with_: dict[str, Any], world: World) -> bool:
+    """Return whether the symptom of a fault is there; `world` has the objects of the kinds that `sight` names."""
+    seen = sight(use)
+    return seen is None or seen.test(world, _params(library()[use], use, with_))
 
 
 def _params(module: ModuleType, use: str, with_: dict[str, Any]) -> Any:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from grader.model import Json
 from labs.errors import DataError
+from labs.inject.faults._seen import unscheduled
 from labs.inject.faults._target import Workload
 
 NUMBER = 18
 SYMPTOM = "some pods are Pending: didn't match pod anti-affinity rules"
+SEEN = unscheduled("anti-affinity")
 
 
 class Params(Workload):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from grader.model import Json, Spec
+from labs.inject.faults._seen import condition
 from labs.inject.faults._target import Workload, find
 from labs.inject.faults.image_tag import retagged
 
 NUMBER = 58
 SYMPTOM = "Progressing is False: ProgressDeadlineExceeded"
+SEEN = condition("Deployment", "deployment", "Progressing", "ProgressDeadlineExceeded")
 
 
 class Params(Spec):

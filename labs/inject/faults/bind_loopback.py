@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json
+from labs.inject.faults._seen import unready
 from labs.inject.faults._target import Workload, set_env
 
 NUMBER = 0
 SYMPTOM = "connection refused from outside the pod; port-forward works"
+SEEN = unready()
 
 
 class Params(Workload):

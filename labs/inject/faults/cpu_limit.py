@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json
+from labs.inject.faults._seen import unready
 from labs.inject.faults._target import Workload
 
 NUMBER = 41
 SYMPTOM = "slow start, probes time out, answers take seconds"
+SEEN = unready()
 
 
 class Params(Workload):

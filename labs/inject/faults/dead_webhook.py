@@ -5,10 +5,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from grader.model import Json, Spec
+from labs.inject.faults._seen import event
 from labs.inject.faults._target import add
 
 NUMBER = 50
 SYMPTOM = "creating fails: failed calling webhook … no endpoints available, or service not found"
+SEEN = event("FailedCreate", "failed calling webhook")
 
 
 class Params(Spec):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json
+from labs.inject.faults._seen import unscheduled
 from labs.inject.faults._target import Workload
 
 NUMBER = 75
 SYMPTOM = "Pending: didn't match Pod's node affinity/selector"
+SEEN = unscheduled("node affinity/selector")
 
 
 class Params(Workload):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from grader.model import Json
 from labs.inject.faults._gpu import GPU, rename
+from labs.inject.faults._seen import unscheduled
 from labs.inject.faults._target import Workload
 
 NUMBER = 68
 SYMPTOM = "Pending: Insufficient nvidia.com/gpus"
+SEEN = unscheduled("Insufficient")
 
 
 class Params(Workload):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from grader.model import Json
 from labs.errors import DataError
+from labs.inject.faults._seen import unscheduled
 from labs.inject.faults._target import Workload
 
 NUMBER = 13
 SYMPTOM = "one pod runs, others are Pending: didn't have free ports"
+SEEN = unscheduled("free ports")
 
 
 class Params(Workload):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json, Spec
+from labs.inject.faults._seen import condition
 from labs.inject.faults._target import find
 
 NUMBER = 62
 SYMPTOM = "AbleToScale is False: FailedGetScale"
+SEEN = condition("HorizontalPodAutoscaler", "autoscaler", "AbleToScale", "FailedGetScale")
 
 
 class Params(Spec):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json
+from labs.inject.faults._seen import waiting
 from labs.inject.faults._target import Workload
 
 NUMBER = 32
 SYMPTOM = "ErrImagePull, then ImagePullBackOff"
+SEEN = waiting("ErrImagePull", "ImagePullBackOff")
 
 
 class Params(Workload):

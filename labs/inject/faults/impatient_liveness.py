@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from grader.model import Json
 from labs.errors import DataError
+from labs.inject.faults._seen import event
 from labs.inject.faults._target import Workload
 
 NUMBER = 55
 SYMPTOM = "restarts grow: Liveness probe failed"
+SEEN = event("Unhealthy", "Liveness")
 
 
 class Params(Workload):

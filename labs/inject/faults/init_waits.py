@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 
 from grader.model import Json
+from labs.inject.faults._seen import initialising
 from labs.inject.faults._target import RESTRICTED, Workload
 
 NUMBER = 43
 SYMPTOM = "Init:0/1; the init container's log says what it waits for"
+SEEN = initialising()
 
 
 _SCRIPT = """\

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from grader.model import Json, Spec
+from labs.inject.faults._seen import event
 from labs.inject.faults._target import add
 
 NUMBER = 26
 SYMPTOM = "FailedCreate: maximum usage per Container is exceeded"
+SEEN = event("FailedCreate", "maximum")
 
 
 class Params(Spec):

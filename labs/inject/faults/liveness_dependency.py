@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json
+from labs.inject.faults._seen import event
 from labs.inject.faults._target import Workload
 
 NUMBER = 56
 SYMPTOM = "restarts of healthy containers while a dependency is down"
+SEEN = event("Unhealthy", "Liveness")
 
 
 _SCRIPT = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=1)"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json
+from labs.inject.faults._seen import waiting
 from labs.inject.faults._target import Workload
 
 NUMBER = 40
 SYMPTOM = "OOMKilled, exit code 137"
+SEEN = waiting("OOMKilled", "StartError")
 
 
 class Params(Workload):

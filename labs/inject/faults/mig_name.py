@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from grader.model import Json
 from labs.inject.faults._gpu import rename
+from labs.inject.faults._seen import unscheduled
 from labs.inject.faults._target import Workload
 
 NUMBER = 74
 SYMPTOM = "Pending: Insufficient nvidia.com/mig-…"
+SEEN = unscheduled("Insufficient")
 
 
 class Params(Workload):

@@ -7,10 +7,12 @@ from typing import Literal
 from grader.model import Json
 from labs.errors import DataError
 from labs.inject.faults._references import keys
+from labs.inject.faults._seen import event, waiting
 from labs.inject.faults._target import Workload
 
 NUMBER = 28
 SYMPTOM = "ContainerCreating with FailedMount, or CreateContainerConfigError for a variable"
+SEEN = waiting("CreateContainerConfigError") | event("FailedMount", "non-existent")
 
 
 class Params(Workload):

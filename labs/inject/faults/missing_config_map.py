@@ -7,10 +7,12 @@ from typing import Literal
 from grader.model import Json
 from labs.errors import DataError
 from labs.inject.faults._references import references
+from labs.inject.faults._seen import event, waiting
 from labs.inject.faults._target import Workload
 
 NUMBER = 27
 SYMPTOM = "CreateContainerConfigError, or FailedMount for a volume"
+SEEN = waiting("CreateContainerConfigError") | event("FailedMount", "not found")
 
 
 class Params(Workload):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json
+from labs.inject.faults._seen import event
 from labs.inject.faults._target import Workload
 
 NUMBER = 21
 SYMPTOM = "FailedCreate: no PriorityClass with name … was found"
+SEEN = event("FailedCreate", "no PriorityClass")
 
 
 class Params(Workload):

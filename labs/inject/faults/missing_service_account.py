@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json
+from labs.inject.faults._seen import event
 from labs.inject.faults._target import Workload
 
 NUMBER = 45
 SYMPTOM = "FailedCreate: serviceaccount not found"
+SEEN = event("FailedCreate", "service account", "serviceaccount")
 
 
 class Params(Workload):

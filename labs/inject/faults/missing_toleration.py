@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json
+from labs.inject.faults._seen import unscheduled
 from labs.inject.faults._target import Workload
 
 NUMBER = 17
 SYMPTOM = "Pending: node(s) had untolerated taint"
+SEEN = unscheduled("taint")
 
 
 class Params(Workload):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from grader.model import Json, Spec
 from labs.errors import DataError
+from labs.inject.faults._seen import no_ports
 from labs.inject.faults._target import find
 
 NUMBER = 3
 SYMPTOM = "endpoints are there, and the EndpointSlice has no ports"
+SEEN = no_ports()
 
 
 class Params(Spec):

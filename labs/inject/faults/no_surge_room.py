@@ -5,12 +5,14 @@ from __future__ import annotations
 from pydantic import Field
 
 from grader.model import Json, Spec
+from labs.inject.faults._seen import event
 from labs.inject.faults._target import find
 from labs.inject.faults.quota_too_small import Params as Quota
 from labs.inject.faults.quota_too_small import transform as shrink
 
 NUMBER = 57
 SYMPTOM = "the new ReplicaSet says FailedCreate: exceeded quota; the old pods stay"
+SEEN = event("FailedCreate", "exceeded quota")
 
 
 class Params(Spec):

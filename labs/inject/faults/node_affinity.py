@@ -5,10 +5,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from grader.model import Json
+from labs.inject.faults._seen import unscheduled
 from labs.inject.faults._target import Workload
 
 NUMBER = 16
 SYMPTOM = "Pending: didn't match Pod's node affinity"
+SEEN = unscheduled("node affinity")
 
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json
+from labs.inject.faults._seen import unscheduled
 from labs.inject.faults._target import Workload
 
 NUMBER = 15
 SYMPTOM = "Pending: no node matches the pod's node selector"
+SEEN = unscheduled("node affinity/selector")
 
 
 class Params(Workload):

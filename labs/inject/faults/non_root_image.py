@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json
+from labs.inject.faults._seen import waiting
 from labs.inject.faults._target import Workload
 
 NUMBER = 38
 SYMPTOM = "CreateContainerConfigError: the container would run as root"
+SEEN = waiting("CreateContainerConfigError")
 
 
 class Params(Workload):

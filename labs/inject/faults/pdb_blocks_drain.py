@@ -5,10 +5,14 @@ from __future__ import annotations
 import copy
 
 from grader.model import Json, Spec
+from labs.inject.faults._seen import field
 from labs.inject.faults._target import find
 
 NUMBER = 60
 SYMPTOM = "`disruptionsAllowed: 0`; a drain says `Cannot evict pod`"
+SEEN = field(
+    "PodDisruptionBudget", "name", lambda s: s.get("expectedPods", 0) > 0 and s.get("disruptionsAllowed", 0) == 0
+)
 
 
 class Params(Spec):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from grader.model import Json, Spec
+from labs.inject.faults._seen import event
 
 NUMBER = 39
 SYMPTOM = "FailedCreate: violates PodSecurity"
+SEEN = event("FailedCreate", "violates PodSecurity")
 
 
 _LABEL = "pod-security.kubernetes.io/enforce"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from grader.model import Json
 from labs.errors import DataError
+from labs.inject.faults._seen import waiting
 from labs.inject.faults._target import Workload, find
 
 NUMBER = 33
 SYMPTOM = "ErrImagePull: 401 Unauthorized"
+SEEN = waiting("ErrImagePull", "ImagePullBackOff")
 
 
 class Params(Workload):

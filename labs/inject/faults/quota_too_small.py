@@ -5,9 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 
 from grader.model import Json, Spec
+from labs.inject.faults._seen import event
 
 NUMBER = 25
 SYMPTOM = "FailedCreate: exceeded quota"
+SEEN = event("FailedCreate", "exceeded quota", "must specify")
 
 
 class Params(Spec):

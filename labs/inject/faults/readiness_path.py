@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from grader.model import Json
 from labs.errors import DataError
+from labs.inject.faults._seen import unready
 from labs.inject.faults._target import Workload
 
 NUMBER = 53
 SYMPTOM = "0/1 Ready: HTTP probe failed with statuscode 404"
+SEEN = unready()
 
 
 class Params(Workload):

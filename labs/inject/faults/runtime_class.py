@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json
+from labs.inject.faults._seen import event
 from labs.inject.faults._target import Workload
 
 NUMBER = 72
 SYMPTOM = "FailedCreate: RuntimeClass not found"
+SEEN = event("FailedCreate", "RuntimeClass")
 
 
 class Params(Workload):

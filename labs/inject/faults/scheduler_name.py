@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json
+from labs.inject.faults._seen import ignored
 from labs.inject.faults._target import Workload
 
 NUMBER = 23
 SYMPTOM = "Pending without events"
+SEEN = ignored()
 
 
 class Params(Workload):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json
+from labs.inject.faults._seen import unscheduled
 from labs.inject.faults._target import Workload
 
 NUMBER = 24
 SYMPTOM = "SchedulingGated"
+SEEN = unscheduled(reason="SchedulingGated")
 
 
 class Params(Workload):

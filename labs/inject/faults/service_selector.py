@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json, Spec
+from labs.inject.faults._seen import no_endpoints
 from labs.inject.faults._target import find
 
 NUMBER = 1
 SYMPTOM = "the EndpointSlice is empty"
+SEEN = no_endpoints()
 
 
 class Params(Spec):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json
+from labs.inject.faults._seen import crashing
 from labs.inject.faults._target import Workload
 
 NUMBER = 34
 SYMPTOM = "the model is not found, CrashLoopBackOff"
+SEEN = crashing()
 
 
 class Params(Workload):

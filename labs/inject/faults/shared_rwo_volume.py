@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from grader.model import Json, Spec
+from labs.inject.faults._seen import unscheduled
 from labs.inject.faults._target import find
 
 NUMBER = 36
 SYMPTOM = "one pod runs; others are Pending: the claim is in use"
+SEEN = unscheduled("ReadWriteOncePod")
 
 
 class Params(Spec):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pydantic import Field
 
 from grader.model import Json
+from labs.inject.faults._seen import unready
 from labs.inject.faults._switches import set_switch
 from labs.inject.faults._target import Workload
 
 NUMBER = 0
 SYMPTOM = "the pod is not ready for a long time after it starts"
+SEEN = unready()
 
 
 class Params(Workload):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from grader.model import Json, Spec
 from labs.errors import DataError
+from labs.inject.faults._seen import event
 from labs.inject.faults._target import find
 
 NUMBER = 35
 SYMPTOM = "the PersistentVolumeClaim is Pending: storageclass not found"
+SEEN = event("ProvisioningFailed", "not found")
 
 
 class Params(Spec):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json, Spec
+from labs.inject.faults._seen import event
 from labs.inject.faults._target import add
 
 NUMBER = 51
 SYMPTOM = "FailedCreate: ValidatingAdmissionPolicy … denied request"
+SEEN = event("FailedCreate", "denied request")
 
 
 class Params(Spec):

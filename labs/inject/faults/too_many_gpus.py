@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from grader.model import Json
 from labs.inject.faults._gpu import GPU
+from labs.inject.faults._seen import unscheduled
 from labs.inject.faults._target import Workload, set_env
 
 NUMBER = 71
 SYMPTOM = "Pending: Insufficient nvidia.com/gpu"
+SEEN = unscheduled("Insufficient")
 
 
 class Params(Workload):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from grader.model import Json
 from labs.errors import DataError
+from labs.inject.faults._seen import unscheduled
 from labs.inject.faults._target import Workload
 
 NUMBER = 19
 SYMPTOM = "Pending: didn't match pod topology spread constraints"
+SEEN = unscheduled("topology spread")
 
 
 class Params(Workload):

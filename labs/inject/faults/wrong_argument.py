@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from grader.model import Json
+from labs.inject.faults._seen import crashing
 from labs.inject.faults._target import Workload, set_argument
 
 NUMBER = 31
 SYMPTOM = "CrashLoopBackOff; the log says what is not found"
+SEEN = crashing()
 
 
 class Params(Workload):

@@ -1,0 +1,115 @@
+"""Prints `docs/faults.md`: what each row of the fault catalogue has become, and how each fault is used.
+
+    python -m labs.inject.faults > docs/faults.md
+
+`tests/unit/test_fault_page.py` holds the file and the modules together. Not for programs: they ask `library`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from types import ModuleType
+from typing import Any
+
+from labs.inject.faults import library
+from labs.inject.faults._target import Workload
+
+ROWS = 90
+ABSENT = {
+    9: "needs the Gateway API and a controller for it",
+    64: "breaks the metrics of every task on the cluster, not of one",
+    65: "needs a metrics adapter",
+    70: "needs a device plugin that runs as a DaemonSet; the engine's pools are simulated or made by the provider",
+    73: "needs a DRA driver",
+    77: "a Helm release is a Secret, which a scenario brings in `broken/`; a chart needs the `helm` program",
+    78: "as 77",
+    79: "as 77",
+    82: "needs Flux",
+    83: "needs Flux",
+    84: "needs Argo CD",
+    85: "needs a GitOps controller",
+    87: "needs Prometheus rules in the cluster",
+    88: "needs Alertmanager",
+    90: "needs an OpenTelemetry collector",
+}
+_HEAD = """\
+# The fault library
+
+Written by `python -m labs.inject.faults > docs/faults.md` from the modules in `labs/inject/faults/`; a test compares.
+
+A scenario uses a fault by its name, and as many as it likes:
+
+```yaml
+faults:
+- use: target_port
+  with: {service: ranker, target_port: 8080}
+- use: image_tag
+  with: {deployment: ranker, tag: 1.0.O}
+  when: ready
+```
+
+A fault that finds nothing to break, or finds it broken that way already, is an error that `labs lint` tells. Faults go
+together in any order, unless two want the same field. Most change the scenario's manifests before they are applied, so
+that the baseline holds them; *live* ones change nodes, whose state is recorded; those *over files* change the learner's
+workspace. Stop and reset put all of it back.
+
+A **workload** is one of `deployment`, `statefulset`, `job`, `pod`, with `namespace` where the name alone does not say,
+and `container` (default: the first).
+"""
+_ATTRIBUTE = re.compile(r"^    (\w+): (.*)$")
+
+
+def page() -> str:
+    """Return the page as Markdown."""
+    parts = [_HEAD, "## The catalogue\n", "| row | fault |", "|--|--|"]
+    numbered = {number: [n for n, m in library().items() if number == m.NUMBER] for number in range(1, ROWS + 1)}
+    for number, names in numbered.items():
+        said = ", ".join(f"[`{name}`](#{name})" for name in names) or f"– {ABSENT.get(number, '')}"
+        parts.append(f"| {number} | {said} |")
+    more = ", ".join(f"[`{name}`](#{name})" for name, module in library().items() if not module.NUMBER)
+    parts += ["", f"Besides: {more}.", "", "## The faults", ""]
+    parts += [_fault(name, module) for name, module in library().items()]
+    return "\n".join(parts)
+
+
+def _fault(name: str, module: ModuleType) -> str:
+    form = " · live" if hasattr(module, "patch") else " · over files" if hasattr(module, "edit") else ""
+    row = f" · row {module.NUMBER}" if module.NUMBER else ""
+    about = " ".join((module.__doc__ or "").split("\n\n", maxsplit=1)[0].split())
+    lines = [f"### {name}", "", f"{about}  ", f"*{module.SYMPTOM}*{row}{form}", ""]
+    note = " ".join((module.Params.__doc__ or "").split("Attributes:")[0].split())
+    note = re.sub(r"^What a scenario says in `with`[.:]? ?(the workload\.)?", "", note)
+    lines += [note, ""] if note else []
+    lines += ["- a workload"] if issubclass(module.Params, Workload) else []
+    lines += [_parameter(module, field, said) for field, said in _attributes(module.Params.__doc__ or "")]
+    return "\n".join([*lines, ""])
+
+
+def _attributes(doc: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    _, _, listed = doc.partition("Attributes:\n")
+    for line in listed.splitlines():
+        match = _ATTRIBUTE.match(line.removeprefix("    "))
+        if match:
+            found.append((match[1], match[2]))
+        elif line.strip():
+            found[-1] = (found[-1][0], f"{found[-1][1]} {line.strip()}")
+    return found
+
+
+def _parameter(module: ModuleType, name: str, said: str) -> str:
+    field = module.Params.model_fields[name]
+    default = field.get_default(call_default_factory=True)
+    value = "" if field.is_required() or default in ("", None, ()) else f", default `{_short(default)}`"
+    must = "**" if field.is_required() else ""
+    return f"- {must}`{name}`{must}{value}: {said}"
+
+
+def _short(value: Any) -> str:
+    text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004 - a line's worth
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
