@@ -155,16 +155,17 @@ def strays(api: Api, known: Iterable[str], namespaces: Sequence[str], scenario_i
     """Return cluster-scoped objects that came after `known` was taken and name one of the task's namespaces."""
     before = set(known)
     found = [o for o in cluster_scoped(api) if key_text(o) not in before]
-    return [o for o in found if _mentions(o, set(namespaces)) or _label(o) == scenario_id]
+    return [o for o in found if mentions(o, set(namespaces)) or _label(o) == scenario_id]
 
 
 def _label(obj: Json) -> str:
     return str((obj["metadata"].get("labels") or {}).get(SCENARIO_LABEL, ""))
 
 
-def _mentions(value: Any, words: set[str]) -> bool:
+def mentions(value: Any, words: set[str]) -> bool:
+    """Return whether one of the words is a value anywhere in an object."""
     if isinstance(value, dict):
-        return any(_mentions(v, words) for k, v in value.items() if k != "managedFields")
+        return any(mentions(v, words) for k, v in value.items() if k != "managedFields")
     if isinstance(value, list):
-        return any(_mentions(v, words) for v in value)
+        return any(mentions(v, words) for v in value)
     return isinstance(value, str) and value in words

@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from grader.model import Json, Outcome, Report
+from grader.model import Outcome, Report
 from labs.attempts.service import Tasks
 from labs.course.models import Fix, FixFile, FixStep, Scenario
 from labs.errors import LabsError, UsageError
 from labs.events import Listener, State, Step, silent
-from labs.inject import snapshot
-from labs.inject.api import Api
-from labs.inject.manifests import SCENARIO_LABEL
+from labs.prove import words
+from labs.prove.outside import Outside, around
 from labs.prove.report import Proof, ProveReport, Trial
 
+GONE_WITHIN = 10.0
 _WORKLOADS = "deployments,statefulsets,daemonsets,cronjobs,jobs,replicasets,pods"
 
 
@@ -55,7 +55,7 @@ def prove(
         if proof.skipped:
             emit(Step(scenario.id, f"{scenario.id}: not applicable", State.SKIPPED, proof.skipped))
         else:
-            _Trials(tasks, scenario, proof, emit, clock).run()
+            _Trials(tasks, scenario, proof, around(handle, scenario), emit, clock).run()
     return report
 
 
@@ -70,6 +70,7 @@ class _Trials:
     tasks: Tasks
     scenario: Scenario
     proof: Proof
+    outside: Outside
     emit: Listener
     clock: Callable[[], float]
 
@@ -78,9 +79,10 @@ class _Trials:
         return self.scenario.id
 
     def run(self) -> None:
-        before = self._outside()
         with self._trial("start"):
-            self.tasks.start(self.id, emit=self.emit)
+            self.outside.begin()
+            with self.outside.acting(words.nodes_of_start(self.scenario)):
+                self.tasks.start(self.id, emit=self.emit)
         if not self.proof.trials[-1].ok:
             return
         try:
@@ -89,29 +91,44 @@ class _Trials:
             with self._trial("stop"):
                 self.tasks.stop(self.id)
         with self._trial("leftovers") as said:
-            left = _changes(before, self._outside())
+            left = self._left()
             if left:
                 raise _FailedTrialError(f"different from before: {', '.join(left[:5])}")
             said.append("nothing is left")
 
     def _judge(self) -> None:
         with self._trial("untouched") as said:
-            said.append(_untouched(self.scenario, self.tasks.check(self.id)))
+            said.append(_untouched(self.scenario, self._check()))
         with self._trial("solution") as said:
-            self.tasks.apply_fix(self.id, self.scenario.solution)
-            said.append(_solved(self.tasks.check(self.id)))
+            self._apply(self.scenario.solution)
+            said.append(_solved(self._check()))
         self._reset("solution")
         for fix in (*self.scenario.wrong, *_automatic(self.scenario)):
             with self._trial(f"wrong {fix.id}") as said:
-                self.tasks.apply_fix(self.id, fix)
-                said.append(_caught(self.tasks.check(self.id, stop_early=True)))
+                self._apply(fix)
+                said.append(_caught(self._check(stop_early=True)))
             self._reset(fix.id)
+
+    def _check(self, *, stop_early: bool = False) -> Report:
+        with self.outside.acting(words.nodes_of_checks(self.scenario)):
+            return self.tasks.check(self.id, stop_early=stop_early)
+
+    def _apply(self, fix: Fix) -> None:
+        with self.outside.acting(words.nodes_of_fix(fix)):
+            self.tasks.apply_fix(self.id, fix)
+
+    def _left(self) -> list[str]:
+        """Return what is left; volumes that a provisioner takes away by itself are given a moment."""
+        deadline = self.clock() + GONE_WITHIN
+        while (left := self.outside.left()) and self.clock() < deadline:
+            time.sleep(0.5)
+        return left
 
     def _reset(self, after: str) -> None:
         with self._trial(f"reset after {after}"):
             self.tasks.reset(self.id)
         with self._trial(f"exact after {after}") as said:
-            different = self.tasks.differences(self.id)
+            different = [key for key in self.tasks.differences(self.id) if not self.outside.is_anothers(key)]
             if different:
                 raise _FailedTrialError(f"not as at the start: {', '.join(different[:5])}")
             said.append("equal to the baseline")
@@ -133,27 +150,6 @@ class _Trials:
         trial = Trial(name, ok, "; ".join(said), round(self.clock() - begin, 3))
         self.proof.trials.append(trial)
         self.emit(Step(key, title, State.DONE if ok else State.FAILED, trial.detail, trial.seconds))
-
-    def _anothers(self, obj: Json) -> bool:
-        """Whether an object belongs to another task, which may come and go while this one is proved."""
-        return bool((obj["metadata"].get("labels") or {}).get(SCENARIO_LABEL, self.id) != self.id)
-
-    def _outside(self) -> dict[str, str]:
-        """Return what must be the same before and after: namespaces, cluster-scoped objects, settings of nodes."""
-        api = Api(self.tasks.handle.kubeconfig)
-        try:
-            spaces = [n for n in api.items(api.resource("v1", "Namespace")) if not self._anothers(n)]
-            nodes = snapshot.build(api.items(api.resource("v1", "Node")))
-            result = {f"Namespace {n['metadata']['name']}": "" for n in spaces}
-            result.update({snapshot.key_text(o): "" for o in snapshot.cluster_scoped(api) if not self._anothers(o)})
-            result["labels, taints or cordons of nodes"] = nodes.text()
-            return result
-        finally:
-            api.close()
-
-
-def _changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    return sorted(k for k in {*before, *after} if before.get(k) != after.get(k))
 
 
 def _untouched(scenario: Scenario, report: Report) -> str:
@@ -198,9 +194,9 @@ def _automatic(scenario: Scenario) -> Iterator[Fix]:
         "delete-the-workloads": ("delete", _WORKLOADS, "--all", "--wait=false", "--grace-period=1"),
         "scale-to-zero": ("scale", "deployments,statefulsets", "--all", "--replicas=0"),
     }
-    for name, words in tries.items():
+    for name, typed in tries.items():
         steps = tuple(
-            FixStep(say=f"{words[0]} everything in {space}", kubectl=("-n", space, *words), expect="any")
+            FixStep(say=f"{typed[0]} everything in {space}", kubectl=("-n", space, *typed), expect="any")
             for space in scenario.file.namespaces
         )
         yield Fix(id=name, folder=scenario.folder, file=FixFile(about="Automatic.", steps=steps))

@@ -1,0 +1,103 @@
+"""What the fixes of a scenario say they do: the names they type, and the settings of nodes they change. Pure.
+
+`outside.py` asks, to know what a scenario may have left; `together.py`, to know what may run beside others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from labs.course.models import Fix, FixStep, Scenario
+from labs.inject import faults
+from labs.inject.manifests import CLUSTER_SCOPED, live_faults
+
+CORDON, TAINT, LABEL, THERE = "cordon", "taint", "label", "there"
+EVERYTHING = frozenset({CORDON, TAINT, LABEL, THERE})
+
+_NAME = re.compile(r"\w[\w.:-]*")
+_VERBS = {"cordon": {CORDON}, "uncordon": {CORDON}, "drain": {CORDON}, "taint": {TAINT}}
+_NODE = re.compile(r"^(no|node|nodes)(/|$)")
+_WRITES = frozenset({"annotate", "apply", "create", "delete", "edit", "label", "patch", "replace"})
+_KIND_NODE = re.compile(r"^\s*[\"']?kind[\"']?:\s*[\"']?Node\b", re.MULTILINE)
+
+
+def fixes(scenario: Scenario) -> tuple[Fix, ...]:
+    """Return every fix of a scenario, the solution first."""
+    return (scenario.solution, *scenario.wrong)
+
+
+def names(scenario: Scenario) -> frozenset[str]:
+    """Return every word of the fixes that may be the name of an object: of their commands and of their files."""
+    found: set[str] = set()
+    for fix in fixes(scenario):
+        for step in fix.file.steps:
+            for argument in step.kubectl:
+                found.update(_words(argument))
+        for text in _texts(fix.folder):
+            found.update(_words(text))
+    return frozenset(found)
+
+
+def _words(text: str) -> Iterator[str]:
+    for word in _NAME.findall(text):
+        yield word
+        yield from word.split(":")  # `serving:ranker`, `name:` at the end of a key
+        yield word.rstrip(".:-")
+
+
+def _texts(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if path.is_file() and path.name != "fix.yaml":
+            yield path.read_text(encoding="utf-8", errors="replace")
+
+
+def nodes_of_fix(fix: Fix) -> frozenset[str]:
+    """Return which settings of nodes a fix may change: cordons, taints, labels, whether a node is there."""
+    found: set[str] = set()
+    for step in fix.file.steps:
+        found |= _nodes_of_step(step)
+    written = any(set(step.kubectl) & _WRITES for step in fix.file.steps)
+    if written and any(_KIND_NODE.search(text) for text in _texts(fix.folder)):
+        found |= EVERYTHING
+    return frozenset(found)
+
+
+def _nodes_of_step(step: FixStep) -> set[str]:
+    verb = next((word for word in step.kubectl if word in _WRITES or word in _VERBS), "")
+    if verb in _VERBS:
+        return set(_VERBS[verb])
+    if verb and any(_NODE.match(word) for word in step.kubectl):
+        return {LABEL} if verb in {"label", "annotate"} else set(EVERYTHING)
+    return set()
+
+
+def nodes_of_start(scenario: Scenario) -> frozenset[str]:
+    """Return which settings of nodes the faults of a scenario change."""
+    live = any(faults.target(fault.use).kind == "Node" for fault in live_faults(scenario))
+    return EVERYTHING if live else frozenset()
+
+
+def nodes_of_checks(scenario: Scenario) -> frozenset[str]:
+    """Return which settings of nodes the checks of a scenario change for a while: a drain cordons."""
+    drains = any(c.triggered and c.triggered.do and c.triggered.do.drain for c in scenario.file.checks)
+    return frozenset({CORDON}) if drains else frozenset()
+
+
+def acts_on_nodes(scenario: Scenario, others: Iterable[Fix] = ()) -> bool:
+    """Return whether a start, a check or a fix of the scenario changes a node."""
+    of_fixes = any(nodes_of_fix(fix) for fix in (*fixes(scenario), *others))
+    return bool(of_fixes or nodes_of_start(scenario) or nodes_of_checks(scenario))
+
+
+def acts_on_cluster(scenario: Scenario) -> bool:
+    """Return whether the scenario brings or changes an object of the whole cluster, other than its namespaces."""
+    kinds = {kind.lower() for kind in CLUSTER_SCOPED - {"Namespace"}}
+    said = re.compile(rf"^({'|'.join(sorted(kinds))})(s|es)?(\.|/|$)")
+    typed = any(said.match(word.lower()) for fix in fixes(scenario) for step in fix.file.steps for word in step.kubectl)
+    written = re.compile(
+        rf"^\s*[\"']?kind[\"']?:\s*[\"']?({'|'.join(sorted(CLUSTER_SCOPED - {'Namespace'}))})\b", re.MULTILINE
+    )
+    folders = [scenario.folder / name for name in ("base", "broken", "workspace", "solution", "wrong")]
+    return typed or bool(live_faults(scenario)) or any(written.search(t) for f in folders for t in _texts(f))
