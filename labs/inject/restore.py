@@ -16,6 +16,7 @@ from grader.model import Json
 from labs.errors import ClusterError
 from labs.inject.api import Api, Refusal, label
 from labs.inject.apply import apply, wait_for
+from labs.inject.held import free
 from labs.inject.manifests import WORKLOADS, Stage, final, is_absent
 from labs.inject.normal import PROBER, normal
 from labs.inject.snapshot import Snapshot, build, key_text
@@ -82,9 +83,10 @@ def restore(api: Api, baseline: Snapshot, now: Iterable[Json], stages: Sequence[
     """
     raw = {key_text(o): o for o in now}
     plan = difference(baseline, build(raw.values()))
-    again = [*plan.again, *(k for k, o in baseline.objects.items() if _always_anew(k, o, plan, stages))]
+    anew = [k for k, o in baseline.objects.items() if _always_anew(k, o, plan, stages) or _dying(raw.get(k))]
+    again = list(dict.fromkeys((*plan.again, *anew)))
     _remove(api, [raw[k] for k in (*plan.added, *again)], raw.values())
-    api.together(lambda k: _put_back(api, baseline.objects[k], raw[k]), plan.changed)
+    api.together(lambda k: _put_back(api, baseline.objects[k], raw[k]), [k for k in plan.changed if k not in again])
     _make(api, [baseline.objects[k] for k in dict.fromkeys((*plan.missing, *again))], stages)
     return plan
 
@@ -107,6 +109,11 @@ def _always_anew(name: str, obj: Json, plan: Difference, stages: Sequence[Stage]
     return obj["kind"] in _FRESH or len(stages) > 1
 
 
+def _dying(obj: Json | None) -> bool:
+    """Whether an object is deleted already and a finalizer holds it; its normal form does not tell."""
+    return obj is not None and obj["kind"] != "Namespace" and bool(obj["metadata"].get("deletionTimestamp"))
+
+
 def _remove(api: Api, objects: Sequence[Json], all_objects: Iterable[Json]) -> None:
     """Delete objects, what they own, and wait until their names are free."""
     uids = {o["metadata"]["uid"] for o in objects}
@@ -116,6 +123,7 @@ def _remove(api: Api, objects: Sequence[Json], all_objects: Iterable[Json]) -> N
     api.together(lambda o: api.delete(o, uid=o["metadata"]["uid"]), [o for o in objects if o["kind"] != "Pod"])
     pods = [o for o in (*objects, *owned) if o["kind"] == "Pod"]
     api.together(api.delete, [*pods, *(o for o in owned if o["kind"] != "Pod")])
+    free(api, objects)
     waiting = [o for o in (*objects, *owned) if o["kind"] in WORKLOADS or o in objects]
 
     def gone() -> bool:
