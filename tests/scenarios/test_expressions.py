@@ -103,7 +103,7 @@ def _slice(service: Json, pods: list[Json], *, ready: bool) -> Json:
 
 def worlds(scenario: Scenario) -> Iterator[list[Json]]:
     staged = stages(scenario)
-    yield world(list(staged[0]), ready=True)
+    yield world(staged[0].objects, ready=True)
     yield world(list(final(staged).values()), ready=False)
     yield []
 
