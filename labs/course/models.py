@@ -36,17 +36,21 @@ class Fault(Spec):
         apply: Folder of manifests applied over the healthy ones (`broken/`), or empty.
         when: `together`: applied in one go with the setup; `made`: once the setup's workloads have made their pods, so
             that a first revision is in the history; `ready`: only once these are ready, which costs the start seconds.
+        at: It comes while the learner works, so long after the start (`20s`, `2m`); a pod of the task brings it.
     """
 
     use: str = ""
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")
     apply: str = ""
     when: When = "together"
+    at: str = Field(default="", pattern=r"^([0-9]+[sm])?$")
 
     @model_validator(mode="after")
     def _one(self) -> Fault:
         if bool(self.use) == bool(self.apply):
             raise ValueError("a fault needs either `use` (library) or `apply` (folder of manifests)")
+        if self.at and self.when != "together":
+            raise ValueError("a fault has either `at` or `when`")
         return self
 
 
@@ -149,6 +153,8 @@ class FixStep(Spec):
         copy: Folder (relative to the fix's folder) whose files are saved over the learner's workspace.
         answer: For `diagnose` scenarios: the diagnosis; it comes before the steps that remove the evidence.
         expect: `ok`: the command must succeed; `any`: its exit code does not matter.
+        optional: Of a step of the solution, why it may be left out and the task still passes. Without it the prove gate
+            leaves the step out once, and the task must then fail.
     """
 
     say: str
@@ -156,6 +162,7 @@ class FixStep(Spec):
     copy_: str = Field(default="", alias="copy")
     answer: StepAnswer | None = None
     expect: Literal["ok", "any"] = "ok"
+    optional: str = ""
 
     @model_validator(mode="after")
     def _one(self) -> FixStep:

@@ -13,7 +13,7 @@ from grader.model import Json
 from labs.course.models import Fault, Scenario, When
 from labs.course.position import Document, place, read_documents
 from labs.errors import DataError
-from labs.inject import faults
+from labs.inject import faults, timeline
 
 SCENARIO_LABEL = "labs.io/scenario"
 ABSENT = "labs.io/absent"  # in broken/: the object with this annotation is not there
@@ -130,8 +130,9 @@ def stages(scenario: Scenario) -> list[Stage]:
     objects: dict[Key, Json] = {}
     for name in scenario.file.setup:
         objects.update(_folder(scenario, name))
-    together = [f for f in scenario.file.faults if f.when == "together"]
-    later = [f for f in scenario.file.faults if f.when != "together"]
+    at_once = [f for f in scenario.file.faults if not f.at]
+    together = [f for f in at_once if f.when == "together"]
+    later = [f for f in at_once if f.when != "together"]
     first = _broken(scenario, objects, together)
     result = [Stage(_with_namespaces(scenario, [o for o in first.values() if not is_absent(o)]))]
     before = first
@@ -141,7 +142,22 @@ def stages(scenario: Scenario) -> list[Stage]:
         if changed:
             result.append(Stage([_labelled(scenario, o) for o in changed], fault.when))
         before = after
+    result[0].objects.extend(_timed(scenario, before))
     return result
+
+
+def _timed(scenario: Scenario, objects: dict[Key, Json]) -> list[Json]:
+    """Return what brings the faults that come while the learner works."""
+    chosen = sorted((f for f in scenario.file.faults if f.at), key=lambda f: timeline.seconds(f.at))
+    steps, before = [], objects
+    for fault in chosen:
+        if fault.use and not faults.is_manifest(fault.use):
+            hint = "use it without `at`"
+            raise DataError(f"the fault `{fault.use}` cannot come later: it is not about manifests", hint=hint)
+        after = _broken(scenario, before, [fault])
+        steps.append(timeline.Step(timeline.seconds(fault.at), before, after))
+        before = after
+    return timeline.actor(scenario.file.namespaces[0], steps, ABSENT) if steps else []
 
 
 def final(staged: Iterable[Stage]) -> dict[Key, Json]:
@@ -154,6 +170,18 @@ def final(staged: Iterable[Stage]) -> dict[Key, Json]:
             else:
                 result[key(obj)] = obj
     return result
+
+
+def images(objects: Iterable[Json]) -> set[str]:
+    """Return the images that the containers of some objects run."""
+    found: set[str] = set()
+    for obj in (each for each in objects if each["kind"] in WORKLOADS):
+        spec = obj.get("spec") or {}
+        spec = (spec.get("jobTemplate") or {}).get("spec") or spec
+        pod = spec if obj["kind"] == "Pod" else (spec.get("template") or {}).get("spec") or {}
+        containers = [*(pod.get("initContainers") or []), *(pod.get("containers") or [])]
+        found |= {str(container["image"]) for container in containers if container.get("image")}
+    return found
 
 
 def is_absent(obj: Json) -> bool:

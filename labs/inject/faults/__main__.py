@@ -54,6 +54,10 @@ together in any order, unless two want the same field. Most change the scenario'
 that the baseline holds them; *live* ones change nodes, whose state is recorded; those *over files* change the learner's
 workspace. Stop and reset put all of it back.
 
+`at: 20s` in place of `when` brings a fault (or a folder, by `apply`) while the learner works: a bare pod, `deploy-bot`,
+changes the objects in time, with the rights for just that. It replaces lists whole, runs anew after a reset, and needs
+its way to the API server, which a policy that denies egress would cut. Whoever grades the untouched task waits for it.
+
 A **workload** is one of `deployment`, `statefulset`, `job`, `pod`, with `namespace` where the name alone does not say,
 and `container` (default: the first).
 """
