@@ -6,48 +6,57 @@ own (`broken/`) have no declared symptom; what they do, the checks tell.
 
 from __future__ import annotations
 
-from grader.model import Json
+from collections.abc import Iterable, Sequence
+
 from labs.course.models import Fault, Scenario
 from labs.inject import faults
 from labs.inject.api import Api
+from labs.inject.faults._seen import World
 
 SHOWN_WITHIN = 60.0
+_CORE = {"Event": "v1"}  # kinds that two groups have
 
 
-def wait_shown(api: Api, scenario: Scenario, *, seconds: float = SHOWN_WITHIN, every: float = 0.2) -> list[str]:
-    """Wait until every library fault that says how it is seen is seen.
+def visible(scenario: Scenario) -> list[Fault]:
+    """Return the faults of a task that say how they are seen; those that come later (`at`) are not among them."""
+    return [f for f in scenario.file.faults if f.use and not f.at and faults.sight(f.use) is not None]
+
+
+def wait_shown(
+    api: Api, wanted: Iterable[Fault], namespaces: Sequence[str], *, seconds: float = SHOWN_WITHIN, every: float = 0.2
+) -> list[str]:
+    """Wait until faults are seen.
 
     Args:
         api: The cluster.
-        scenario: The task, which runs.
+        wanted: Library faults that are in it.
+        namespaces: The task's namespaces.
         seconds: Longest wait.
         every: Pause between two looks, in seconds.
 
     Returns:
-        The faults that do not show, by name with what was expected; empty: all do.
+        The faults that do not show, by name, with what was expected; empty: all do.
 
     Raises:
         ClusterError: The cluster does not answer.
     """
-    left = [f for f in scenario.file.faults if f.use and faults.sight(f.use) is not None]
+    left = [f for f in wanted if f.use and faults.sight(f.use) is not None]
 
     def shown() -> bool:
-        world = _world(api, scenario, left)
+        world = _world(api, left, namespaces)
         left[:] = [f for f in left if not faults.is_seen(f.use, f.with_, world)]
         return not left
 
     if left:
         api.wait(shown, seconds=seconds, every=every)
-    return [f"{f.use} ({faults.library()[f.use].SYMPTOM})" for f in left]
+    return [f"{f.use}: {faults.library()[f.use].SYMPTOM}" for f in left]
 
 
-def _world(api: Api, scenario: Scenario, left: list[Fault]) -> dict[str, list[Json]]:
-    seen = [sight for f in left if (sight := faults.sight(f.use)) is not None]
-    kinds = sorted({kind for sight in seen for kind in sight.kinds})
-    wanted = [(kind, space) for kind in kinds for space in scenario.file.namespaces]
-    groups = {"Event": "v1", "Pod": "v1"}
-    lists = api.together(lambda w: api.items(api.resource(groups.get(w[0], ""), w[0]), w[1]), wanted)
-    world: dict[str, list[Json]] = {kind: [] for kind in kinds}
-    for (kind, _), found in zip(wanted, lists, strict=True):
-        world[kind] += found
+def _world(api: Api, wanted: Iterable[Fault], namespaces: Sequence[str]) -> World:
+    sights = [sight for f in wanted if (sight := faults.sight(f.use)) is not None]
+    kinds = sorted({kind for sight in sights for kind in sight.kinds})
+    reads = [(api.resource(_CORE.get(kind, ""), kind), space) for kind in kinds for space in namespaces]
+    world: World = {kind: [] for kind in kinds}
+    for (resource, _), found in zip(reads, api.together(lambda read: api.items(*read), reads), strict=True):
+        world[resource.kind] += found
     return world

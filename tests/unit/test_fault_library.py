@@ -267,3 +267,5 @@ def test_a_live_fault_changes_only_the_chosen_nodes(
     found = faults.patch(nodes, use, with_)
     assert [(n["metadata"]["name"], n["spec"]) for n in found] == wanted
     assert nodes[0]["spec"] == {"taints": [TAINT, OWN]}
+    with pytest.raises(DataError, match="changes nothing"):
+        faults.patch([{**nodes[0], **found[0]}], use, with_)

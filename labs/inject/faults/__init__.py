@@ -102,9 +102,17 @@ def target(use: str) -> Objects:
 
 
 def patch(objects: list[Json], use: str, with_: dict[str, Any]) -> list[Json]:
-    """Return the objects a live fault wants changed, as they have to look."""
+    """Return the objects a live fault wants changed, as they have to look.
+
+    Raises:
+        DataError: The cluster has none that it could break.
+    """
     module = library()[use]
-    changed: list[Json] = module.patch(copy.deepcopy(objects), _params(module, use, with_))
+    wanted: list[Json] = module.patch(copy.deepcopy(objects), _params(module, use, with_))
+    changed = [obj for obj in wanted if obj not in objects]
+    if not changed:
+        hint = "the cluster lacks what the fault is about, or is broken that way already"
+        raise DataError(f"the fault `{use}` changes nothing", hint=hint)
     return changed
 
 
