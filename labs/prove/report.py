@@ -14,16 +14,19 @@ class Trial:
     """One thing that was tried with a scenario.
 
     Attributes:
-        id: `start`, `untouched`, `solution`, `reset after …`, `wrong …`, `stop`, `leftovers`.
+        id: `start`, `untouched`, `solution`, `wrong …`, `without step …`, `reset after …`, `exact after …`, `stop`,
+            `leftovers`.
         ok: Whether it went as it must.
         detail: What was found, one sentence; for wrong fixes, what caught them.
         seconds: How long it took.
+        round: In which round it was tried, from 1.
     """
 
     id: str
     ok: bool
     detail: str
     seconds: float
+    round: int = 1
 
 
 @dataclass(slots=True)
@@ -35,17 +38,24 @@ class Proof:
         digest: Of the folder that was proved.
         trials: In order.
         skipped: What the cluster lacks, so that nothing was tried; empty when it could run.
+        cancelled: Whether it was ended before everything was tried.
     """
 
     scenario: str
     digest: str
     trials: list[Trial] = field(default_factory=list)
     skipped: str = ""
+    cancelled: bool = False
 
     @property
     def proved(self) -> bool:
-        """Whether everything went as it must, and something was tried."""
-        return bool(self.trials) and all(trial.ok for trial in self.trials)
+        """Whether everything was tried and went as it must."""
+        return bool(self.trials) and not self.cancelled and all(trial.ok for trial in self.trials)
+
+    @property
+    def total(self) -> float:
+        """Seconds of all trials together."""
+        return round(sum(trial.seconds for trial in self.trials), 1)
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -68,12 +78,14 @@ class ProveReport:
         provider: Its provider.
         gpu: Kind of its GPU pool.
         proofs: One for each scenario.
+        seconds: How long the run took.
     """
 
     cluster: str
     provider: str
     gpu: str
     proofs: list[Proof] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def proved(self) -> bool:
@@ -82,11 +94,12 @@ class ProveReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON value, with the verdicts worked out."""
-        proofs = [{**asdict(p), "proved": p.proved, "seconds": p.seconds} for p in self.proofs]
+        proofs = [{**asdict(p), "proved": p.proved, "seconds": p.seconds, "total": p.total} for p in self.proofs]
         return {
             "cluster": self.cluster,
             "provider": self.provider,
             "gpu": self.gpu,
             "proved": self.proved,
+            "seconds": round(self.seconds, 1),
             "proofs": proofs,
         }

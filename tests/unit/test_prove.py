@@ -11,7 +11,7 @@ from grader.model import GuardVerdict, Outcome, Report, Verdict
 from labs.course.load import load_course
 from labs.course.models import Scenario
 from labs.prove import Proof, ProveReport, Trial
-from labs.prove.gate import _automatic, _caught, _FailedTrialError, _solved, _untouched
+from labs.prove.verdicts import FailedTrialError, automatic, caught, solved, untouched
 from tests.unit.course_sample import FILES, write_course
 
 P, F, N, U = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_APPLICABLE, Outcome.UNKNOWN
@@ -41,7 +41,7 @@ def report(selects: Outcome, held: Outcome, guard: Outcome = P) -> Report:
 
 
 def test_untouched_every_check_says_what_it_must(scenario: Scenario) -> None:
-    assert "1 of 2" in _untouched(scenario, report(F, P))
+    assert "1 of 2" in untouched(scenario, report(F, P))
 
 
 @pytest.mark.parametrize(
@@ -54,27 +54,27 @@ def test_untouched_every_check_says_what_it_must(scenario: Scenario) -> None:
     ],
 )
 def test_untouched_with_a_wrong_verdict_is_told(scenario: Scenario, found: Report, said: str) -> None:
-    with pytest.raises(_FailedTrialError, match=said):
-        _untouched(scenario, found)
+    with pytest.raises(FailedTrialError, match=said):
+        untouched(scenario, found)
 
 
 def test_solved_is_all_points_and_no_broken_guard() -> None:
-    assert _solved(report(P, P)) == "3 of 3 points"
+    assert solved(report(P, P)) == "3 of 3 points"
     for bad in (report(F, P), report(P, U), report(P, P, F)):
-        with pytest.raises(_FailedTrialError):
-            _solved(bad)
+        with pytest.raises(FailedTrialError):
+            solved(bad)
 
 
 def test_a_wrong_fix_is_caught_by_a_check_or_a_guard_and_by_nothing_else() -> None:
-    assert _caught(report(F, P)) == "caught by check `selects`"
-    assert "guard: the Deployment is there" in _caught(report(P, P, F))
+    assert caught(report(F, P)) == "caught by check `selects`"
+    assert "guard: the Deployment is there" in caught(report(P, P, F))
     for missed in (report(P, P), report(U, P)):
-        with pytest.raises(_FailedTrialError):
-            _caught(missed)
+        with pytest.raises(FailedTrialError):
+            caught(missed)
 
 
 def test_every_scenario_also_fails_on_delete_and_on_scale_to_zero(scenario: Scenario) -> None:
-    fixes = list(_automatic(scenario))
+    fixes = list(automatic(scenario))
     assert [fix.id for fix in fixes] == ["delete-the-workloads", "scale-to-zero"]
     assert all(step.kubectl[:2] == ("-n", "shop") for fix in fixes for step in fix.file.steps)
 
