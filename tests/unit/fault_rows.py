@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from grader.model import Json
 from tests.unit.fault_world import NS, one
@@ -64,6 +68,15 @@ def shm(objects: list[Json]) -> Any:
 
 def switches(objects: list[Json], name: str) -> list[Any]:
     return [variable(objects, "ENABLE_FAULTS"), variable(objects, name)]
+
+
+def lifetime(objects: list[Json]) -> timedelta:
+    secret = one(objects, "Secret", "tls")["stringData"]
+    certificate = x509.load_pem_x509_certificate(secret["tls.crt"].encode())
+    key = load_pem_private_key(secret["tls.key"].encode(), None)
+    assert certificate.public_key() == key.public_key()
+    assert certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    return certificate.not_valid_after_utc - certificate.not_valid_before_utc
 
 
 NETWORK = [
@@ -471,6 +484,7 @@ OVER_TIME = [
             and "httpGet" not in server(o)["readinessProbe"]
         ),
     ),
+    Row("expired_certificate", {"secret": "tls"}, lambda o: lifetime(o) == timedelta(days=1)),
     Row(
         "growing_traffic",
         {"namespace": NS, "service": "web"},

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from grader.model import Json
 
@@ -118,6 +124,20 @@ def _network() -> list[Json]:
     ]
 
 
+def _certificate() -> dict[str, str]:
+    """Return a certificate for ten years, and its key; always the same, as its key and its times are."""
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "web.shop.svc")])
+    begin = datetime(2020, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, begin, begin + timedelta(days=3650))
+    names = x509.SubjectAlternativeName([x509.DNSName("web.shop.svc")])
+    certificate = builder.add_extension(names, critical=False).sign(key, None)
+    return {
+        "tls.crt": certificate.public_bytes(Encoding.PEM).decode(),
+        "tls.key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+    }
+
+
 def _rest() -> list[Json]:
     subject = {"kind": "ServiceAccount", "name": "web", "namespace": NS}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"}
@@ -126,6 +146,7 @@ def _rest() -> list[Json]:
     return [
         _object("v1", "ConfigMap", "settings", data={"config.yaml": "queue_size: 64\n", "limit": "10"}),
         _object("v1", "Secret", "token", data={"token": base64.b64encode(b"abc").decode()}),
+        _object("v1", "Secret", "tls", type="kubernetes.io/tls", stringData=_certificate()),
         _object("v1", "ServiceAccount", "web"),
         _object("rbac.authorization.k8s.io/v1", "Role", "reader", rules=rules),
         _object("rbac.authorization.k8s.io/v1", "RoleBinding", "reader", roleRef=role, subjects=[subject]),
