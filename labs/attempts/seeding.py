@@ -19,7 +19,7 @@ from grader.cluster import Cluster
 from grader.errors import GraderError
 from grader.guards import Baseline, capture
 from grader.model import Json
-from labs import paths
+from labs import paths, providers
 from labs.attempts import workspace
 from labs.attempts.history import Stage, Story, open_story
 from labs.attempts.steps import step
@@ -115,6 +115,7 @@ def start(bench: Bench) -> None:
         guard.own_cluster(bench.api, bench.handle)
         left = guard.namespaces(bench.api, bench.namespaces, bench.scenario.id)
         guard.nodes(bench.api, least=bench.scenario.file.requires.nodes, scenario_nodes_may_fail=True)
+    _provide(bench, stages)
     attempt = secrets.token_hex(8)
     bench.note(attempt, "begin", _before(bench, stages))
     try:
@@ -129,6 +130,12 @@ def start(bench: Bench) -> None:
         with contextlib.suppress(LabsError):  # the error that is raised is the one to tell; a later start or stop mends
             _take_out(bench, attempt)
         raise
+
+
+def _provide(bench: Bench, stages: list[Applied]) -> None:
+    """Have those images at hand that no node has in advance; for nearly every task there is none."""
+    wanted = manifests.images(obj for stage in stages for obj in stage.objects)
+    providers.provider(bench.handle.provider).provide_images(bench.handle.name, wanted, emit=bench.emit)
 
 
 def _before(bench: Bench, stages: list[Applied]) -> Json:
@@ -212,6 +219,7 @@ def reset(bench: Bench, story: Story) -> None:
     baseline = Snapshot.from_json(ready["objects"])
     with step(bench.emit, "guard", "Looking whether the cluster is ours"):
         guard.own_cluster(bench.api, bench.handle)
+    _provide(bench, _stages(begin))
     bench.note(story.id, "resetting")
     with step(bench.emit, "restore", "Putting the objects back") as said:
         _end_dying(bench)

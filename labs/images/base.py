@@ -52,7 +52,7 @@ class Base:
 
 def candidates() -> list[Base]:
     """Return the bases that would do, the best first; more than one only when nothing was chosen."""
-    spec, text = _spec()
+    spec, text = read_spec()
     digest = hashlib.sha256(f"{text}\0{_COMPILE}\0{catalog.go_arch()}".encode()).hexdigest()[:12]
     local = Base("", f"local-{digest}")
     wanted = os.environ.get(_VARIABLE, "auto")
@@ -91,10 +91,10 @@ def local_tar(base: Base, scratch: Path, emit: Listener) -> Path:
         done = min(elapsed, EXPECTED_SECONDS)
         emit(Progress(STEP, done, EXPECTED_SECONDS, "seconds", elapsed, EXPECTED_SECONDS))
 
-    spec, _ = _spec()
+    spec, _ = read_spec()
     log = longrun.log_file("base")
     try:
-        longrun.run(_command(spec, draft), env=_environment(scratch), progress=progress, log=log, own_world=True)
+        longrun.run(_command(spec, draft), env=environment(scratch), progress=progress, log=log, own_world=True)
     except longrun.CommandFailedError as error:
         emit(Step(STEP, "Debian base of the images", State.FAILED, error.reason))
         raise MachineError(f"The Debian base cannot be made: {error.reason} (all of it: {log})", hint=_HINT) from error
@@ -110,7 +110,12 @@ def local_tar(base: Base, scratch: Path, emit: Listener) -> Path:
 _HINT = "look at apt's sources (apt-get update must work), or use a registry: LABS_IMAGE_BASE=public, or a bundle"
 
 
-def _spec() -> tuple[dict[str, Any], str]:
+def read_spec() -> tuple[dict[str, Any], str]:
+    """Return what `base.yaml` says, and its text.
+
+    Raises:
+        DataError: It cannot be read.
+    """
     source = recipe.images_dir() / "base" / "base.yaml"
     try:
         text = source.read_text()
@@ -130,10 +135,10 @@ def _command(spec: Mapping[str, Any], target: Path) -> list[str]:
     command.append(f"--customize-hook={_COMPILE}")
     unwanted = " ".join(f'"$1"/{pattern}' for pattern in spec["remove"])
     command.append(f"--customize-hook=rm -rf {unwanted}")
-    return [*command, str(spec["suite"]), str(target), *_sources(spec)]
+    return [*command, str(spec["suite"]), str(target), *sources(spec)]
 
 
-def _sources(spec: Mapping[str, Any]) -> list[str]:
+def sources(spec: Mapping[str, Any]) -> list[str]:
     """Return what mmdebstrap takes as sources: this machine's own where they are of the suite, else its own default."""
     for path in (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list")):
         try:
@@ -145,5 +150,6 @@ def _sources(spec: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _environment(scratch: Path) -> dict[str, str]:
+def environment(scratch: Path) -> dict[str, str]:
+    """Return the environment in which mmdebstrap makes the same bytes from the same packages."""
     return {**os.environ, "SOURCE_DATE_EPOCH": "0", "TMPDIR": str(scratch), "LC_ALL": "C.UTF-8"}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from labs import longrun, tools
 from labs.errors import EngineError, MachineError
 from labs.images import base as bases
-from labs.images import oci, wheels
+from labs.images import oci, packages, wheels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -122,6 +122,8 @@ class Buildah:
             target.chmod(0o755 if name in binaries else 0o644)
         if image.wheels:
             shutil.copytree(wheels.ensure(image.wheels, self._scratch, self._emit), context / "wheels")
+        if image.packages:
+            packages.unpack(image.packages, context / "packages", self._scratch, self._emit)
         shutil.copyfile(image.folder / "Containerfile", context / "Containerfile")
         return context
 

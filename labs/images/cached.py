@@ -22,7 +22,7 @@ from labs.providers.base import Finding
 from labs.providers.engine import bundle_reader, components, store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
     from labs.images.base import Base
@@ -58,7 +58,7 @@ class Image:
 
 
 def ensure(emit: Listener = silent) -> list[Image]:
-    """Have every image of `cluster-config/images`.
+    """Have every image of `cluster-config/images` that each cluster needs.
 
     Args:
         emit: Told about each build.
@@ -71,7 +71,26 @@ def ensure(emit: Listener = silent) -> list[Image]:
         LabsError: An image cannot be built; the hint names the mend.
         Interrupted: Ctrl-C; finished images are kept.
     """
-    recipes = recipe.discover()
+    return _ensure([each for each in recipe.discover() if not each.on_demand], emit)
+
+
+def ensure_on_demand(references: Collection[str] | None = None, emit: Listener = silent) -> list[Image]:
+    """Have those images that are made only when a task wants them; raises as `ensure` does.
+
+    Args:
+        references: Names with tags that are wanted; others may be among them. None: every one.
+        emit: Told about each build.
+
+    Returns:
+        The wanted images that are made on demand; empty, and nothing is done, where there is none.
+    """
+    recipes = recipe.discover(on_demand=True)
+    if references is not None:
+        recipes = [each for each in recipes if any(f"{n.repository}:{n.tag}" in references for n in each.names)]
+    return _ensure(recipes, emit) if recipes else []
+
+
+def _ensure(recipes: list[Recipe], emit: Listener) -> list[Image]:
     choices = bases.candidates()
     chosen, missing = _choose(recipes, choices)
     if missing:
@@ -112,7 +131,7 @@ def registry_storage(images: Sequence[Image], emit: Listener = silent) -> dict[s
 
 def findings() -> list[Finding]:
     """Say for `labs doctor` whether the images are there or can be built on this machine."""
-    recipes = recipe.discover()
+    recipes = [each for each in recipe.discover() if not each.on_demand]
     chosen, lacking = _choose(recipes, bases.candidates())
     if not lacking:
         return [Finding(STEP, "Images of the lab", ok=True, observed=f"{len(recipes)} in the cache")]

@@ -121,6 +121,13 @@ def publish(store: Path, repository: str, tags: Iterable[str], blobs: Blobs) -> 
         _link(root / "_manifests" / "tags" / tag / "index" / blobs.manifest.replace(":", "/"), blobs.manifest)
 
 
+def is_published(store: Path, repository: str, tags: Iterable[str]) -> bool:
+    """Return whether a registry has all of these tags and each names the same image."""
+    folder = _root(store) / "repositories" / repository / "_manifests" / "tags"
+    links = [folder / tag / "current" / "link" for tag in tags]
+    return all(link.is_file() for link in links) and len({link.read_text() for link in links}) == 1
+
+
 def share_blobs(source: Path, target: Path, blobs: Blobs) -> None:
     """Have an image's blobs in a second registry's storage as well, as hard links."""
     for digest in (blobs.manifest, *blobs.others):

@@ -47,6 +47,8 @@ class _File(BaseModel):
     files: list[str] = []
     checkout: list[str] = []
     wheels: str = ""
+    packages: list[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.+-]+$")]] = []
+    on_demand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Recipe:
         components: Binaries of the engine that go into its context.
         files: Path in the context → file on this machine.
         wheels: File with hash-locked requirements whose wheels go into `wheels/` of the context, or None.
+        packages: Debian packages that are unpacked, with what they depend on, into `packages/` of the context.
+        on_demand: Whether it is made only when a task wants it, and not put into every node in advance.
         needs_base: Whether its Containerfile takes `BASE`.
         content: Hash of all of this except the base.
     """
@@ -85,6 +89,8 @@ class Recipe:
     components: tuple[str, ...] = ()
     files: dict[str, Path] = field(default_factory=dict)
     wheels: Path | None = None
+    packages: tuple[str, ...] = ()
+    on_demand: bool = False
     needs_base: bool = True
     content: str = ""
 
@@ -102,11 +108,12 @@ def images_dir() -> Path:
     return paths.cluster_config_dir() / "images"
 
 
-def discover(root: Path | None = None) -> list[Recipe]:
+def discover(root: Path | None = None, *, on_demand: bool = False) -> list[Recipe]:
     """Read every image's recipe.
 
     Args:
         root: Folder with one folder per image; the project's own when left out.
+        on_demand: Only those that are made on demand; the context of the others is then not looked at.
 
     Returns:
         The recipes, ordered by name.
@@ -115,14 +122,13 @@ def discover(root: Path | None = None) -> list[Recipe]:
         DataError: An `image.yaml` is malformed or names a file that is not there.
     """
     root = root or images_dir()
-    return [_read(source.parent) for source in sorted(root.glob("*/image.yaml"))]
+    found = [(source, _spec(source)) for source in sorted(root.glob("*/image.yaml"))]
+    return [_read(source, spec) for source, spec in found if spec.on_demand or not on_demand]
 
 
-def _read(folder: Path) -> Recipe:
-    source = folder / "image.yaml"
+def _spec(source: Path) -> _File:
     try:
-        spec = _File.model_validate(catalog.read_yaml(source.read_text()))
-        containerfile = (folder / "Containerfile").read_text()
+        return _File.model_validate(catalog.read_yaml(source.read_text()))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise DataError(f"This is not YAML: {error.problem}", where=f"{source}:{line}") from error
@@ -131,7 +137,19 @@ def _read(folder: Path) -> Recipe:
         told = f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
         raise DataError(told, where=f"{source}:1", hint=f"known fields: {', '.join(_File.model_fields)}") from error
     except OSError as error:
-        raise DataError(f"The image's recipe cannot be read: {error}", where=str(source)) from error
+        raise _unreadable(source, error) from error
+
+
+def _unreadable(source: Path, error: OSError) -> DataError:
+    return DataError(f"The image's recipe cannot be read: {error}", where=str(source))
+
+
+def _read(source: Path, spec: _File) -> Recipe:
+    folder = source.parent
+    try:
+        containerfile = (folder / "Containerfile").read_text()
+    except OSError as error:
+        raise _unreadable(source, error) from error
     main = Name(f"{PUBLIC_HOST}/{folder.name}", spec.tag)
     files = _context(folder, spec, source)
     wheels = paths.data_root() / spec.wheels if spec.wheels else None
@@ -145,8 +163,10 @@ def _read(folder: Path) -> Recipe:
         components=tuple(spec.components),
         files=files,
         wheels=wheels,
+        packages=tuple(spec.packages),
+        on_demand=spec.on_demand,
         needs_base=needs_base,
-        content=_digest(containerfile, spec.components, files, wheels),
+        content=_digest(containerfile, spec, files, wheels),
     )
 
 
@@ -175,16 +195,17 @@ def _walk(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if path.is_file() and not _IGNORED & set(path.parts)]
 
 
-def _digest(containerfile: str, components: list[str], files: dict[str, Path], wheels: Path | None) -> str:
+def _digest(containerfile: str, spec: _File, files: dict[str, Path], wheels: Path | None) -> str:
     digest = hashlib.sha256()
-    known = catalog.load() if components else {}
-    keys = [f"{name} {known[name].key}" for name in sorted(components) if name in known]
-    if len(keys) != len(components):
-        raise DataError(f"One of {', '.join(components)} is no component of the engine", where=str(images_dir()))
+    known = catalog.load() if spec.components else {}
+    keys = [f"{name} {known[name].key}" for name in sorted(spec.components) if name in known]
+    if len(keys) != len(spec.components):
+        raise DataError(f"One of {', '.join(spec.components)} is no component of the engine", where=str(images_dir()))
     parts = [catalog.go_arch(), containerfile, *keys]
     for name, path in files.items():
         parts += [name, path.read_bytes().hex()]
     parts.append(wheels.read_text() if wheels else "")
+    parts += spec.packages
     for part in parts:
         digest.update(f"{len(part)}:{part}".encode())
     return digest.hexdigest()

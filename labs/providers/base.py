@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -38,6 +39,7 @@ class ClusterHandle:
         kubeconfig: File with mode 0600, one context, used as it is.
         capabilities: What scenarios may ask of it.
         registry: `host:port` under which nodes pull the lab's images, empty where there is none.
+        private: The same of the registry that asks for a password, and `user:password` for it.
         audit: The API server's audit log on this machine, None where the provider has none.
     """
 
@@ -47,6 +49,7 @@ class ClusterHandle:
     kubeconfig: Path
     capabilities: Capabilities
     registry: str = ""
+    private: tuple[str, str] = field(default=("", ""), repr=False)
     audit: Path | None = None
 
 
@@ -156,4 +159,12 @@ class Provider(Protocol):
 
     def refresh_images(self, name: str = DEFAULT_NAME, *, emit: Listener = silent) -> None:
         """Make the lab's images of today available to the cluster's nodes."""
+        ...
+
+    def provide_images(self, name: str, references: Collection[str], *, emit: Listener = silent) -> None:
+        """Make images that are made on demand available to the cluster's nodes; those that are not are none of it.
+
+        Raises:
+            LabsError: One cannot be built, or the cluster is not there.
+        """
         ...

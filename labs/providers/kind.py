@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from labs.providers.base import (
     Phase,
 )
 from labs.providers.commands import Completed, Runner, System
-from labs.providers.kind_files import Images, addons, config, our_images
+from labs.providers.kind_files import Images, addons, config, on_demand, our_images
 from labs.providers.profile import NamedProfile, load_profile
 
 PREFIX = "labs-"
@@ -313,6 +313,17 @@ class KindProvider:
         if record is None:
             raise _none(name)
         self._load(record, self._images(emit), emit)
+
+    def provide_images(self, name: str, references: Collection[str], *, emit: Listener = silent) -> None:
+        """Load those of the images that are made on demand into the nodes, once for each content."""
+        record = _load(name)
+        if record is None:
+            raise _none(name)
+        for archive in on_demand(references, emit):
+            mark = _folder(name) / f"loaded-{archive.stem}"
+            if not mark.exists():
+                self._load(record, Images({}, (archive,)), emit)
+                mark.touch()
 
 
 def _readiness(node: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ Called by `kind.py`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,3 +84,10 @@ def our_images(emit: Listener) -> Images:
     public = [image for image in ensure(emit) if not image.private]
     names = {image.name.rpartition("/")[2]: image.reference for image in public}
     return Images(names, tuple(dict.fromkeys(image.archive for image in public)))
+
+
+def on_demand(references: Collection[str], emit: Listener) -> list[Path]:
+    """Return the archives of those images among the references that are made on demand, built where they were not."""
+    from labs.images import ensure_on_demand  # noqa: PLC0415 - as above
+
+    return list(dict.fromkeys(image.archive for image in ensure_on_demand(references, emit)))

@@ -136,6 +136,11 @@ def test_an_archive_carries_every_name_and_is_the_same_each_time(tmp_path: Path)
         assert {member.mtime for member in tar} == {0}
 
 
+def always() -> list[str]:
+    """Return the names of the images that every cluster has."""
+    return [each.name for each in recipe.discover() if not each.on_demand]
+
+
 def filled(cache: Path) -> None:
     """Have an archive for each of the project's images, as if they had been built on the local base."""
     identity = base.candidates()[0].identity
@@ -155,7 +160,7 @@ def test_cached_images_need_no_tool_and_private_ones_are_not_in_an_archive(
     monkeypatch.setenv("PATH", "/nowhere")
     events: list[Event] = []
     found = {image.reference: image for image in images.ensure(events.append)}
-    assert [event.detail for event in events if isinstance(event, Step)] == [f"{len(recipe.discover())} from the cache"]
+    assert [event.detail for event in events if isinstance(event, Step)] == [f"{len(always())} from the cache"]
     private = found["private.registry.lab/model-server:1.0.0"]
     assert private.private
     assert private.archive == found["registry.lab/model-server:1.0.0"].archive
@@ -170,7 +175,7 @@ def test_the_doctor_says_what_is_there_or_what_is_missing(cache: Path, monkeypat
     filled(cache)
     monkeypatch.setenv("PATH", "/nowhere")
     (after,) = images.findings()
-    assert (after.ok, after.observed) == (True, f"{len(recipe.discover())} in the cache")
+    assert (after.ok, after.observed) == (True, f"{len(always())} in the cache")
 
 
 def test_a_registry_finds_its_images_in_the_storage_and_private_ones_only_in_theirs(cache: Path) -> None:
@@ -178,7 +183,7 @@ def test_a_registry_finds_its_images_in_the_storage_and_private_ones_only_in_the
     storage = images.registry_storage(images.ensure())
     public, private = storage["public"], storage["private"]
     root = "docker/registry/v2/repositories"
-    assert {path.name for path in (public / root).iterdir()} == {each.name for each in recipe.discover()}
+    assert {path.name for path in (public / root).iterdir()} == set(always())
     assert [path.name for path in (private / root).iterdir()] == ["model-server"]
     image = next(image for image in images.ensure() if image.name == "registry.lab/model-server")
     for store_root in (public, private):
@@ -189,6 +194,30 @@ def test_a_registry_finds_its_images_in_the_storage_and_private_ones_only_in_the
             assert (store_root / root / "model-server/_layers" / link.replace(":", "/")).exists() is False
     assert blob(public, link).stat().st_nlink == 2  # one copy on the disk for both
     assert images.registry_storage(images.ensure()) == storage
+
+
+def test_an_image_on_demand_is_no_part_of_a_start_and_is_had_when_a_task_names_it(cache: Path) -> None:
+    filled(cache)
+    events: list[Event] = []
+    assert images.ensure_on_demand({"registry.lab/model-server:1.0.0"}, events.append) == []
+    assert events == []
+    assert "registry.lab/prometheus" not in {image.name for image in images.ensure()}
+    (image,) = images.ensure_on_demand({"registry.lab/prometheus:2.42.0", "registry.lab/tools:1.0.0"})
+    assert (image.reference, image.archive.is_file()) == ("registry.lab/prometheus:2.42.0", True)
+    assert images.ensure_on_demand() == [image]
+
+
+def test_a_registry_learns_of_an_image_later_and_of_a_new_one_under_its_name(cache: Path) -> None:
+    filled(cache)
+    store_root = images.registry_storage(images.ensure())["public"]
+    (image,) = images.ensure_on_demand()
+    tags = (image.tag, image.content_tag)
+    assert not oci.is_published(store_root, "prometheus", tags)
+    oci.publish(store_root, "prometheus", tags, oci.unpack_blobs(image.archive, store_root))
+    assert oci.is_published(store_root, "prometheus", tags)
+    newer = oci.Blobs(f"sha256:{'0' * 64}", ())
+    oci.publish(store_root, "prometheus", ("another",), newer)
+    assert not oci.is_published(store_root, "prometheus", (image.tag, "another"))
 
 
 def test_another_set_of_images_replaces_the_storage(cache: Path) -> None:

@@ -48,9 +48,10 @@ def build(path: Path, emit: Listener = silent) -> Path:
     if not path.name.endswith((".tar", ".tar.gz", ".tgz")):
         raise UsageError(f"{path.name} is no name for a bundle", hint="end it in .tar or .tar.gz")
     started = time.monotonic()
-    binaries = components.ensure(emit)
+    # Offline, nothing can be had later: also what only single tasks need.
+    binaries = components.ensure(emit, {*catalog.load(), components.RUNC})
     files = dict(_files(binaries))
-    every = images.ensure(emit)
+    every = images.ensure(emit) + images.ensure_on_demand(emit=emit)  # offline, nothing can be made later
     files |= {str(image.archive.relative_to(paths.cache_dir())): image.archive for image in every}
     title = f"Packing {path.name}"
     emit(Step(_STEP, title, State.RUNNING, f"{len(files)} files"))

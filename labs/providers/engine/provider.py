@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 
 from grader.capabilities import Capabilities
@@ -37,6 +37,7 @@ from labs.providers.engine.state import components, supervisor_pid
 from labs.providers.profile import load_profile
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,14}[a-z0-9])?")
+PRIVATE_LOGIN = "lab:lab-secret"  # of every cluster, as `registry.htpasswd` has it: a lesson's material, not a secret
 
 
 class EngineProvider:
@@ -155,6 +156,13 @@ class EngineProvider:
         with files_told(), cluster_lock(layout, emit):
             supplies.refresh(layout, record, load_profile(record.profile), emit)
 
+    def provide_images(self, name: str, references: Collection[str], *, emit: Listener = silent) -> None:
+        """Put those of the images that are made on demand into the cluster's registry; nodes pull them from there."""
+        layout = Layout.of(_valid(name))
+        self._record(layout)
+        with files_told():
+            supplies.publish(layout, references, emit)
+
     def kill_node(self, name: str, node: str) -> None:
         """Switch a node off as a power cut does; the cluster notices within about 16 s.
 
@@ -229,6 +237,7 @@ def _handle(layout: Layout, record: Record) -> ClusterHandle:
         kubeconfig=layout.kubeconfig,
         capabilities=capabilities,
         registry=record.addresses.registry,
+        private=(record.addresses.private_registry, PRIVATE_LOGIN),
         audit=layout.logs / "audit.log",
     )
 

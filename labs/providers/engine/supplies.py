@@ -5,12 +5,13 @@ It asks the resolver of the binaries and the images' builder, and knows nothing 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from labs import images as lab_images
 from labs.errors import EngineError
 from labs.events import Listener
-from labs.images import Image
+from labs.images import Image, oci
 from labs.providers.engine import bake, components, network
 from labs.providers.engine.bringup import Supplies
 from labs.providers.engine.layout import INSIDE, Layout
@@ -84,3 +85,17 @@ def refresh(layout: Layout, record: Record, profile: NamedProfile, emit: Listene
                     )
     for kind, storage in lab_images.registry_storage(images, emit).items():
         bake.copy_registry(storage, layout.registry / kind, keep=True)
+
+
+def publish(layout: Layout, references: Collection[str], emit: Listener) -> None:
+    """Have images that are made on demand in the cluster's public registry. Other references are left alone.
+
+    Raises:
+        LabsError: One cannot be built; the hint says what to do.
+    """
+    storage = layout.registry / "public"
+    for image in lab_images.ensure_on_demand(references, emit):
+        name = short_name(image)
+        if not oci.is_published(storage, name, (image.tag, image.content_tag)):
+            with step(emit, f"publish-{name}", f"Putting {image.reference} into the lab's registry"):
+                oci.publish(storage, name, (image.tag, image.content_tag), oci.unpack_blobs(image.archive, storage))
