@@ -238,12 +238,14 @@ class Metric(Spec):
     Attributes:
         query: PromQL that yields an instant vector or a scalar.
         is_: Bound, such as `>= 0.5` (`is` in YAML); one of >=, <=, >, <, ==, != and a number.
+        plot: PromQL whose course over the last two minutes is shown as evidence; default: the query's own.
         service: Prometheus' Service.
         namespace: Its namespace.
         port: Its port.
     """
 
     query: str
+    plot: str = ""
     is_: str = Field(alias="is", pattern=r"^(>=|<=|==|!=|>|<)\s*-?\d+(\.\d+)?([eE][+-]?\d+)?$")
     service: str = "prometheus"
     namespace: str = "monitoring"

@@ -22,7 +22,7 @@ from grader.errors import ExpressionError, GraderError, Unanswered
 from grader.finding import Finding, Scene
 from grader.guards import Baseline
 from grader.model import TIMED_KINDS, Check, Guard, Outcome, Sustained, Triggered
-from grader.settle import BUDGET, Pace, Watch
+from grader.settle import BUDGET, QUIET, SCRAPED, Pace, Watch
 from grader.snapshot import Question, Snapshot
 from grader.text import clean
 from grader.track import CONFIRM, Track
@@ -177,7 +177,8 @@ class Grading:
     @property
     def _pace(self) -> Pace:
         # An author whose servers start slowly says so with `settle_seconds`: a third of it may go into one start.
-        return Pace(max(BUDGET, self.settle / 3), self._slow)
+        scraped = any(track.check.metric is not None and not track.finding.passed for track in self.plain)
+        return Pace(max(BUDGET, self.settle / 3), self._slow, SCRAPED if scraped else QUIET)
 
     def _doubt(self, snapshot: Snapshot) -> list[str]:
         """Take back passes that may rest on pods of an older spec, because no controller has seen the new one."""

@@ -1,4 +1,8 @@
-"""`metric`: what a Prometheus in the cluster answers to a query."""
+"""`metric`: what a Prometheus in the cluster answers to a query, with the course of the series as evidence.
+
+A Prometheus that belongs to the task (it runs in one of its namespaces) and does not answer is a failure like any
+other; one that does not is the lab's own matter, and then the verdict is unknown.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,23 @@ import json
 import math
 import operator
 import re
+from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from grader.cluster import HttpAnswer, HttpRequest
-from grader.errors import ExpressionError, GraderError
+from grader.errors import ExpressionError, GraderError, Unanswered
 from grader.finding import Finding, Scene, given, verdict
 from grader.model import Check, Json, Metric
 from grader.snapshot import Question
+from grader.sparkline import sparkline
 from grader.text import clean
+
+PLOTTED = timedelta(seconds=120)
+STEP = 5
+MOST_PLOTS = 4
+MOST_SERIES = 6
+TIMEOUT = 5.0
 
 _SIGNS = {
     ">=": operator.ge,
@@ -27,6 +39,10 @@ _SIGNS = {
 _GONE = frozenset({"dns", "refused"})
 
 
+class NoPrometheusError(GraderError):
+    """Nobody answers there, or somebody else does."""
+
+
 def reads(_check: Check, _namespaces: tuple[str, ...]) -> list[Question]:
     """Return nothing: Prometheus is asked."""
     return []
@@ -35,19 +51,23 @@ def reads(_check: Check, _namespaces: tuple[str, ...]) -> list[Question]:
 def look(check: Check, scene: Scene) -> Finding:
     """Ask; every series must meet the bound, and there must be one."""
     wanted = given(check, "metric", check.metric)
-    host = f"{wanted.service}.{wanted.namespace}.svc:{wanted.port}"
-    url = f"http://{host}/api/v1/query?query={quote(wanted.query, safe='')}"
-    answer = scene.cluster.http(HttpRequest(url, timeout=5.0))[0]
-    series = _series(wanted, answer, host)
     expected = f"{clean(wanted.query, 160)} {wanted.is_}"
+    try:
+        series = [(_name(result), float(result["value"][1])) for result in _ask(wanted, scene, query=wanted.query)]
+    except NoPrometheusError as error:
+        if wanted.namespace not in scene.namespaces:
+            raise
+        return verdict(passed=False, observed=error.message, expected=expected, mismatches=[error.message])
     if not series:
         nothing = "the query yields no series"
-        return verdict(passed=False, observed=nothing, expected=expected, mismatches=[nothing])
+        observed = "\n".join([nothing, *_plots(wanted, scene)])
+        return verdict(passed=False, observed=observed, expected=expected, mismatches=[nothing])
     sign, bound = _bound(wanted)
     # NaN meets no bound: a quantile of nothing is no good news.
     bad = [f"{name} = {value:g}" for name, value in series if math.isnan(value) or not sign(value, bound)]
     shown = bad or [f"{name} = {value:g}" for name, value in series]
-    return verdict(not bad, "\n".join(shown[:6]), expected, bad[:6])
+    observed = "\n".join([*shown[:MOST_SERIES], *_plots(wanted, scene)])
+    return verdict(not bad, observed, expected, bad[:MOST_SERIES])
 
 
 def _bound(wanted: Metric) -> tuple[Any, float]:
@@ -57,27 +77,36 @@ def _bound(wanted: Metric) -> tuple[Any, float]:
     return _SIGNS[found.group(1)], float(found.group(2))
 
 
-def _series(wanted: Metric, answer: HttpAnswer, host: str) -> list[tuple[str, float]]:
-    """Return names and values.
+def _ask(wanted: Metric, scene: Scene, **asked: str) -> list[Json]:
+    """Return the results of an instant query, or of a range query where `start` is given.
 
     Raises:
-        GraderError: No Prometheus answers there.
+        NoPrometheusError: No Prometheus answers there.
         ExpressionError: It does not understand the query.
     """
+    host = f"{wanted.service}.{wanted.namespace}.svc:{wanted.port}"
+    path = "query_range" if "start" in asked else "query"
+    answer = scene.cluster.http(HttpRequest(f"http://{host}/api/v1/{path}?{urlencode(asked)}", timeout=TIMEOUT))[0]
     if answer.error:
         why = "there is none" if answer.error in _GONE else answer.message or answer.error
-        raise GraderError(f"no Prometheus answers at {host}: {clean(why, 160)}")
+        raise NoPrometheusError(f"no Prometheus answers at {host}: {clean(why, 160)}")
+    return _results(answer, asked["query"], host)
+
+
+def _results(answer: HttpAnswer, query: str, host: str) -> list[Json]:
     try:
         body = json.loads(answer.body)
         if body.get("status") != "success":
             said = clean(str(body.get("error") or answer.status))
-            raise ExpressionError(f"Prometheus does not take the query `{clean(wanted.query, 160)}`: {said}")
+            raise ExpressionError(f"Prometheus does not take the query `{clean(query, 160)}`: {said}")
         data = body["data"]
         results = [{"value": data["result"]}] if data["resultType"] == "scalar" else data["result"]
-        return [(_name(result), float(result["value"][1])) for result in results]
+        for result in results:
+            float(result["value"][1] if "value" in result else result["values"][0][1])
+        return list(results)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         words = f"HTTP {answer.status}: {clean(answer.body, 120)}"
-        raise GraderError(f"what answers at {host} is no Prometheus ({words})") from None
+        raise NoPrometheusError(f"what answers at {host} is no Prometheus ({words})") from None
 
 
 def _name(result: Json) -> str:
@@ -85,3 +114,26 @@ def _name(result: Json) -> str:
     name = labels.pop("__name__", "")
     inner = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
     return clean(f"{name}{{{inner}}}" if inner else name or "value", 200)
+
+
+def _plots(wanted: Metric, scene: Scene) -> list[str]:
+    """Return a line for each series that moved lately; nothing where that cannot be had, since it decides nothing."""
+    end = scene.cluster.now()
+    start = end - PLOTTED
+    asked = {"query": wanted.plot or wanted.query, "step": str(STEP)}
+    asked |= {"start": f"{start.timestamp():.0f}", "end": f"{end.timestamp():.0f}"}
+    try:
+        results = _ask(wanted, scene, **asked)
+        return [line for result in results[:MOST_PLOTS] if (line := _plot(result, start.timestamp(), wanted.plot))]
+    except (GraderError, Unanswered, KeyError, TypeError, ValueError):
+        return []
+
+
+def _plot(result: Json, start: float, always: str) -> str:
+    points = {round((float(at) - start) / STEP): float(value) for at, value in result["values"]}
+    count = int(PLOTTED.total_seconds()) // STEP + 1
+    values = [points.get(number) for number in range(count)]
+    known = {value for value in values if value is not None and math.isfinite(value)}
+    if not known or (len(known) == 1 and not always):
+        return ""
+    return f"{_name(result)}: {sparkline(values)} in {PLOTTED.total_seconds():.0f} s"

@@ -256,6 +256,26 @@ def test_metric(answer: HttpAnswer, bound: str, passes: bool | None, evidence: s
     assert asked[0].url == "http://prometheus.monitoring.svc:9090/api/v1/query?query=up%7Ba%3D%22b%22%7D"
 
 
+def test_a_prometheus_of_the_task_that_does_not_answer_is_a_failure() -> None:
+    body = {"query": "up", "is": "== 1", "namespace": NS}
+    gone = FakeCluster(http=lambda _: HttpAnswer(0, error="refused"), now=NOW)
+    expect(judge(check("metric", body), gone), passes=False, evidence=f"at prometheus.{NS}.svc:9090: there is none")
+
+
+def test_the_course_of_a_series_is_told_in_one_line() -> None:
+    def web(request: HttpRequest) -> HttpAnswer:
+        if "query_range" not in request.url:
+            return prometheus([sample("1.5e6", pod="a")])
+        end = NOW.timestamp()
+        points = [[end - 120, "1e6"], [end - 5, "2e6"], [end, "9e6"]]
+        return prometheus([{"metric": {"pod": "a"}, "values": points}], "matrix")
+
+    body = {"query": "deriv(m[8s])", "is": "< 1", "plot": "m"}
+    verdict = judge(check("metric", body), FakeCluster(http=web, now=NOW))
+    expect(verdict, passes=False, evidence="{pod=a} = 1.5e+06")
+    assert verdict.observed.splitlines()[1] == f"{{pod=a}}: ▁{'·' * 22}▂█ 1M to 9M in 120 s"
+
+
 # --- helm, kustomize, git, image -------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -319,3 +320,24 @@ def test_a_slow_machine_gets_more_time() -> None:
 
     cluster.read = slow_read  # type: ignore[method-assign]
     assert run(cluster, [http_check()], clock).seconds >= 12
+
+
+def scraped(value: str) -> HttpAnswer:
+    series = [{"metric": {"pod": "embedder-1"}, "value": [0, value]}]
+    return HttpAnswer(200, json.dumps({"status": "success", "data": {"resultType": "vector", "result": series}}))
+
+
+@pytest.mark.parametrize(("started", "arrives", "outcome", "at_most"), [(4, 9, "passed", 12), (60, 9, "failed", 3)])
+def test_what_a_prometheus_sees_late_is_waited_for_after_a_change_and_not_without_one(
+    started: float, arrives: float, outcome: str, at_most: float
+) -> None:
+    runs = {"running": {"startedAt": ago(started)}}
+    ready = pod(containerStatuses=[{"name": "c", "ready": True, "state": runs}])
+    answers = {"value": "0"}
+    cluster = FakeCluster([ready], http=lambda _: scraped(answers["value"]), now=NOW)
+    clock = Clock(cluster)
+    clock.at(arrives, lambda: answers.update(value="1"))
+    check = Check.model_validate({"id": "up", "about": "It is up", "metric": {"query": "up", "is": "== 1"}})
+    (verdict,) = run(cluster, [check], clock).checks
+    assert verdict.outcome is Outcome(outcome)
+    assert clock.passed <= at_most
