@@ -1,0 +1,246 @@
+"""Faults of the library on the real cluster, all at once: each shows its symptom, a sound service shows none."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from grader.model import Json
+from labs.course.models import Fault
+from labs.inject import faults, manifests, remove, timeline
+from labs.inject.api import Api, Refusal
+from labs.inject.apply import apply
+from labs.inject.manifests import CLUSTER_SCOPED, WORKLOADS
+from labs.inject.symptoms import wait_shown
+from labs.providers.base import ClusterHandle
+
+pytestmark = pytest.mark.cluster
+
+SHOWN_WITHIN = 75.0
+SERVER = """
+import http.server, os, sys
+model = sys.argv[sys.argv.index("--model") + 1]
+if not os.path.exists(model):
+    sys.exit(f"model not found: {model}")
+kept = b"1" * (32 << 20)
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/ready" else 404)
+        self.end_headers()
+http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
+"""
+WEB = {"deployment": "web"}
+Use = tuple[str, dict[str, Any]]
+CASES: list[list[Use]] = [
+    [
+        ("image_tag", {**WEB, "tag": "1.0.O"}),
+        ("hpa_target", {"autoscaler": "web", "target": "wbe"}),
+        ("storage_class", {"claim": "cache"}),
+        ("role_verb", {"role": "reader", "resource": "configmaps", "verb": "list"}),
+    ],
+    [
+        ("service_selector", {"service": "web", "value": "wbe"}),
+        ("stuck_finalizer", {"kind": "ConfigMap", "name": "limits"}),  # must not keep its namespace
+        ("pdb_blocks_drain", {**WEB, "name": "web"}),
+        ("binding_subject", {"binding": "reader", "to_name": "wbe"}),
+    ],
+    [("named_target_port", {"service": "web"})],
+    [("missing_config_map", {**WEB, "name": "limits"})],
+    [("missing_config_key", {**WEB, "name": "settings", "key": "a.conf", "wrong": "b.conf"})],
+    [("memory_request", WEB)],
+    [("node_affinity", {**WEB, "values": ["eu-3"]})],
+    [("topology_spread", WEB)],
+    [("too_many_gpus", WEB)],
+    [("scheduler_name", WEB)],
+    [("scheduling_gate", WEB)],
+    [("wrong_argument", {**WEB, "argument": "--model", "value": "/modles"})],
+    [("memory_limit", {**WEB, "limit": "24Mi"})],
+    [("missing_service_account", {**WEB, "name": "wbe"})],
+    [("missing_priority_class", WEB)],
+    [("runtime_class", WEB)],
+    [("readiness_port", WEB)],
+    [("init_waits", {**WEB, "host": "modles"})],
+    [("non_root_image", WEB)],
+    [("impatient_liveness", {**WEB, "path": "/healthzz"})],
+    [("memory_leak", {**WEB, "mb_per_second": 60})],
+    [("quota_too_small", {"namespace": "", "hard": {"pods": "0"}})],
+    [("limit_range", {"namespace": "", "maximum": {"memory": "16Mi"}})],
+    [("pod_security", {"namespace": ""})],
+    [("dead_webhook", {"namespace": ""})],
+    [("tag_policy", {"namespace": "", "tag": "1.0.0"})],  # the tag of our own images
+]
+SELECTOR: Use = ("service_selector", {"service": "web", "value": "wbe"})
+
+
+def sound(namespace: str, image: str) -> list[Json]:
+    """Return a small service with all that faults need to find."""
+
+    def made(api: str, kind: str, name: str, **parts: Any) -> Json:
+        return {"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": namespace}, **parts}
+
+    container = {
+        "name": "server",
+        "image": image,
+        "command": ["python3", "-c", SERVER],
+        "args": ["--model", "/etc/settings/a.conf"],
+        "ports": [{"name": "http", "containerPort": 8000}],
+        "env": [{"name": "LIMIT", "valueFrom": {"configMapKeyRef": {"name": "limits", "key": "limit"}}}],
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": 8000}, "periodSeconds": 1},
+        "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"memory": "160Mi"}},
+        "volumeMounts": [{"name": "settings", "mountPath": "/etc/settings"}],
+    }
+    volume = {"name": "settings", "configMap": {"name": "settings", "items": [{"key": "a.conf", "path": "a.conf"}]}}
+    pod = {"terminationGracePeriodSeconds": 0, "containers": [container], "volumes": [volume]}
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {**pod, "automountServiceAccountToken": False}}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"}
+    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    select = {"matchLabels": {"app": "web"}}
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
+        made("v1", "ConfigMap", "settings", data={"a.conf": "a"}),
+        made("v1", "ConfigMap", "limits", data={"limit": "1"}),
+        made("v1", "Service", "web", spec={"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8000}]}),
+        made("rbac.authorization.k8s.io/v1", "Role", "reader", rules=rules),
+        made(
+            "rbac.authorization.k8s.io/v1",
+            "RoleBinding",
+            "reader",
+            roleRef=role,
+            subjects=[{"kind": "ServiceAccount", "name": "default", "namespace": namespace}],
+        ),
+        made("policy/v1", "PodDisruptionBudget", "web", spec={"maxUnavailable": 1, "selector": select}),
+        made("autoscaling/v2", "HorizontalPodAutoscaler", "web", spec={"scaleTargetRef": target, "maxReplicas": 1}),
+        made(
+            "v1",
+            "PersistentVolumeClaim",
+            "cache",
+            spec={"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}},
+        ),
+        made("apps/v1", "Deployment", "web", spec={"replicas": 1, "selector": select, "template": template}),
+    ]
+
+
+class Bench:
+    """A namespace for each case, and one for the sound service.
+
+    Args:
+        api: The cluster.
+        image: An image with Python.
+    """
+
+    def __init__(self, api: Api, image: str) -> None:
+        self.api = api
+        run = uuid.uuid4().hex[:6]
+        spaces = [f"faults-{run}-{number}" for number in range(len(CASES))]
+        self.cases = [(s, [_placed(use, s) for use in case]) for s, case in zip(spaces, CASES, strict=True)]
+        self.sound = f"faults-{run}-sound"
+        self.objects = sound(self.sound, image)
+        for space, uses in self.cases:
+            broken = sound(space, image)
+            if uses[0][0] == "memory_leak":
+                _serve_model(broken)
+            for name, with_ in uses:
+                broken = faults.transform(broken, name, with_)
+            self.objects += broken
+
+    def build(self) -> None:
+        apply(self.api, [o for o in self.objects if o["kind"] not in WORKLOADS])
+        assert self.api.wait(self._policy_counts, seconds=20, every=0.3)
+        apply(self.api, [o for o in self.objects if o["kind"] in WORKLOADS])
+
+    def _policy_counts(self) -> bool:
+        """A new policy is enforced a moment after it was made; a dry run tells when."""
+        space = self._space("tag_policy")
+        containers = [{"name": "x", "image": "registry.lab/x:1.0.0"}]
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": {"containers": containers}}
+        try:
+            self.api.request("POST", f"/api/v1/namespaces/{space}/pods?dryRun=All", pod)
+        except Refusal as refusal:
+            return "denied request" in refusal.message
+        return False
+
+    def remove(self) -> None:
+        """Wait for the namespace only that a finalizer would keep."""
+        remove.remove_namespaces(self.api, [self._space("stuck_finalizer")], seconds=60)
+        remove.remove_objects(self.api, [o for o in self.objects if o["kind"] == "Namespace"])
+        remove.remove_objects(self.api, [o for o in self.objects if o["kind"] in CLUSTER_SCOPED - {"Namespace"}])
+
+    def may(self, space: str, verb: str) -> bool:
+        attributes = {"namespace": space, "verb": verb, "resource": "configmaps"}
+        spec = {"user": f"system:serviceaccount:{space}:default", "resourceAttributes": attributes}
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+        answer = self.api.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        return bool((answer or {})["status"]["allowed"])
+
+    def leak_was_ended(self) -> bool:
+        """A leak has no declared symptom, as it takes its time; here it is made quick."""
+        pods = self.api.items(self.api.resource("v1", "Pod"), self._space("memory_leak"))
+        states = [s for p in pods for s in p["status"].get("containerStatuses") or []]
+        return any("OOMKilled" in json.dumps([s.get("state"), s.get("lastState")]) for s in states)
+
+    def readers(self) -> list[str]:
+        """Return namespaces whose default account reads ConfigMaps: as it should, one verb short, not at all."""
+        return [self.sound, self._space("role_verb"), self._space("binding_subject")]
+
+    def actor(self) -> list[Json]:
+        """Return what breaks the sound service in a second from now."""
+        before = {manifests.key(o): o for o in self.objects if o["metadata"].get("namespace") == self.sound}
+        broken = faults.transform(list(before.values()), *SELECTOR)
+        return timeline.actor(
+            self.sound, [timeline.Step(1.0, before, {manifests.key(o): o for o in broken})], manifests.ABSENT
+        )
+
+    def _space(self, fault: str) -> str:
+        return next(space for space, uses in self.cases if any(name == fault for name, _ in uses))
+
+
+def _placed(use: Use, space: str) -> Use:
+    name, with_ = use
+    return name, {**with_, "namespace": space} if "namespace" in with_ else with_
+
+
+def _serve_model(objects: list[Json]) -> None:
+    """Make the sound service our inference server, whose switches some faults turn."""
+    container = objects[-1]["spec"]["template"]["spec"]["containers"][0]
+    container["image"] = "registry.lab/model-server:1.0.0"
+    container["readinessProbe"]["httpGet"]["path"] = "/v2/health/ready"
+    del container["command"], container["args"]
+
+
+@pytest.fixture
+def bench(cluster: ClusterHandle, image: str) -> Iterator[Bench]:
+    api = Api(cluster.kubeconfig)
+    one = Bench(api, image)
+    try:
+        one.build()
+        yield one
+    finally:
+        one.remove()
+        api.close()
+
+
+def test_every_fault_shows_its_symptom_and_a_sound_service_shows_none(bench: Bench) -> None:
+    deadline = time.monotonic() + SHOWN_WITHIN
+    used = [fault for _, uses in bench.cases for fault in map(_fault, uses)]
+    late = []
+    for space, uses in bench.cases:
+        seconds = max(0.0, deadline - time.monotonic())
+        late += [f"{said} ({space})" for said in wait_shown(bench.api, map(_fault, uses), [space], seconds=seconds)]
+    assert late == []
+    assert bench.api.wait(bench.leak_was_ended, seconds=max(1.0, deadline - time.monotonic()), every=1.0)
+    missing = wait_shown(bench.api, used, [bench.sound], seconds=0)
+    assert len(missing) == len([fault for fault in used if faults.sight(fault.use) is not None]), missing
+    may = [[bench.may(space, verb) for verb in ("get", "list")] for space in bench.readers()]
+    assert may == [[True, True], [True, False], [False, False]]
+    apply(bench.api, bench.actor())
+    assert wait_shown(bench.api, [_fault(SELECTOR)], [bench.sound], seconds=30) == []
+
+
+def _fault(use: Use) -> Fault:
+    return Fault.model_validate({"use": use[0], "with": use[1]})
