@@ -41,6 +41,8 @@ class Requires(BaseModel):
     Attributes:
         nodes: Least number of nodes.
         gpu: `any` is satisfied by a simulated or a real pool.
+        tools: Programs the learner types beside kubectl. They are not the cluster's: whoever starts the task has them
+            ready in the learner's shell.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,6 +55,7 @@ class Requires(BaseModel):
     storage: bool = False
     git: bool = False
     gpu: Literal["none", "any", "simulated", "real"] = "none"
+    tools: tuple[Literal["git", "helm"], ...] = ()
 
     def missing(self, has: Capabilities) -> list[str]:
         """Return what `has` lacks, each as a reason for a reader; empty when everything is there."""

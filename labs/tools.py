@@ -10,7 +10,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labs.errors import MachineError
+from labs.errors import ComponentError, MachineError
+from labs.events import Listener, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +35,7 @@ DEBIAN_PACKAGES: dict[str, str] = {
     "buildah": "buildah",
     "mmdebstrap": "mmdebstrap",
     "tmux": "tmux",
+    "git": "git",
 }
 # A user's PATH often lacks these, and root's after `su` does too.
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
@@ -86,14 +88,56 @@ def kubectl() -> Path:
     Raises:
         MachineError: There is neither.
     """
-    from labs.providers.engine import catalog, store  # noqa: PLC0415 - the engine imports this module
-
-    component = catalog.load().get("kubectl")
-    cached = store.lookup(store.binary(component)) if component else None
-    found = cached or find("kubectl")
+    found = _ours("kubectl") or find("kubectl")
     if found is None:
         raise MachineError(
             "kubectl is not there: neither among the engine's components nor on PATH",
             hint="labs up fetches it; or install kubectl and put it on PATH",
         )
     return found
+
+
+def helm() -> Path:
+    """Return helm: our own where it is cached, so that its version fits the tasks, else the one on PATH.
+
+    Raises:
+        MachineError: There is neither.
+    """
+    found = _ours("helm") or find("helm")
+    if found is None:
+        raise MachineError("helm is not there: neither in the lab's cache nor on PATH", hint=_HELM_HINT)
+    return found
+
+
+def provide(names: Iterable[str], emit: Listener = silent) -> None:
+    """Have the programs that a task needs in the learner's shell beside kubectl.
+
+    Args:
+        names: `helm` comes from where the engine's components come from; everything else is the system's.
+        emit: Told how far a download or a build has come.
+
+    Raises:
+        MachineError: A program of the system is missing; the hint installs it.
+        ComponentError: helm cannot be had from any source, and none is on PATH.
+    """
+    from labs.providers.engine import components  # noqa: PLC0415 - the engine imports this module
+
+    for name in names:
+        if name != "helm":
+            require(name)
+        elif _ours(name) is None:
+            try:
+                components.ensure(emit, [name])
+            except ComponentError:
+                if find(name) is None:
+                    raise
+
+
+_HELM_HINT = "starting a task that needs it fetches it; or install helm and put it on PATH"
+
+
+def _ours(name: str) -> Path | None:
+    from labs.providers.engine import catalog, store  # noqa: PLC0415 - the engine imports this module
+
+    component = catalog.load().get(name)
+    return store.lookup(store.binary(component)) if component else None

@@ -74,7 +74,7 @@ if ! declare -F _get_comp_words_by_ref >/dev/null; then
     }}
     __ltrim_colon_completions() {{ :; }}
 fi
-[ -r {completion} ] && . {completion}
+for __file in {completions}; do [ -r "$__file" ] && . "$__file"; done
 alias k=kubectl
 declare -F __start_kubectl >/dev/null && complete -o default -F __start_kubectl k
 __where() {{ [ "$PWD" = {workspace} ] || printf ' %s' "${{PWD/#$HOME/\\~}}"; }}
@@ -122,10 +122,11 @@ def build(folder: Path, handle: ClusterHandle, attempt: Attempt, scenario: Scena
         _write(tools.countdown, countdown, 0o700)
         for name, verb in commands(scenario).items():
             _write(bin_ / name, _command(name, verb, scenario.id, handle.name), 0o700)
-        kubectl = _kubectl()
-        if kubectl is not None:
-            _link(bin_ / "kubectl", kubectl)
-        _write(tools.rc, _rc(tools, scenario, attempt.workspace, _completion(kubectl)), 0o600)
+        programs = _programs()
+        for name, program in programs.items():
+            _link(bin_ / name, program)
+        completions = [_completion(name, program) for name, program in programs.items()]
+        _write(tools.rc, _rc(tools, scenario, attempt.workspace, completions), 0o600)
     except OSError as error:
         raise MachineError(
             f"the shell's folder cannot be written: {error}",
@@ -191,7 +192,7 @@ def _command(name: str, verb: str, scenario_id: str, cluster: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rc(tools: Tools, scenario: Scenario, workspace: Path, completion: Path) -> str:
+def _rc(tools: Tools, scenario: Scenario, workspace: Path, completions: list[Path]) -> str:
     in_tmux = shutil.which("tmux") is not None
     words = "  ".join(commands(scenario))
     greeting = f"{scenario.file.title}\nYour files: {workspace}\nCommands: {words}   (k = kubectl)"
@@ -200,7 +201,7 @@ def _rc(tools: Tools, scenario: Scenario, workspace: Path, completion: Path) -> 
         kubeconfig=shlex.quote(str(tools.kubeconfig)),
         bin=shlex.quote(str(tools.folder / "bin")),
         folder=shlex.quote(str(tools.folder)),
-        completion=shlex.quote(str(completion)),
+        completions=shlex.join(map(str, completions)),
         prompt=scenario.id,
         left="" if in_tmux else f" [$({shlex.quote(str(tools.countdown))})]".replace("'", "'\\''"),
         workspace=shlex.quote(str(workspace)),
@@ -208,25 +209,31 @@ def _rc(tools: Tools, scenario: Scenario, workspace: Path, completion: Path) -> 
     )
 
 
-def _kubectl() -> Path | None:
-    """Return the lab's kubectl, else the one on PATH, else None: a learner without one reads bash's own words."""
-    try:
-        from labs import tools  # noqa: PLC0415 - an installation without the embedded engine has no tools of its own
+def _programs() -> dict[str, Path]:
+    """Return the programs of the lab's own: kubectl, and helm where a task has brought it.
 
-        return Path(tools.kubectl())
-    except Exception:  # noqa: BLE001 - whatever keeps ours from being found, the one on PATH is the next best
-        found = shutil.which("kubectl")
-        return Path(found) if found else None
+    Without ours the ones on PATH are the next best, and without any a learner reads bash's own words.
+    """
+    found: dict[str, Path] = {}
+    for name in ("kubectl", "helm"):
+        try:
+            from labs import tools  # noqa: PLC0415 - an installation without the embedded engine has no tools of its own
+
+            found[name] = Path(getattr(tools, name)())
+        except Exception:  # noqa: BLE001 - whatever keeps ours from being found, the one on PATH is the next best
+            if program := shutil.which(name):
+                found[name] = Path(program)
+    return found
 
 
-def _completion(kubectl: Path | None) -> Path:
-    """Return bash's completion for kubectl, made once and cached; the file is missing where kubectl cannot make it."""
-    path = paths.cache_dir() / "kubectl-completion.bash"
-    if kubectl is None or (path.exists() and path.stat().st_mtime >= kubectl.stat().st_mtime):
+def _completion(name: str, program: Path) -> Path:
+    """Return bash's completion for a program, made once and cached; the file is missing where it cannot make it."""
+    path = paths.cache_dir() / f"{name}-completion.bash"
+    if path.exists() and path.stat().st_mtime >= program.stat().st_mtime:
         return path
     try:
         made = subprocess.run(
-            [str(kubectl), "completion", "bash"], capture_output=True, text=True, timeout=20, check=True
+            [str(program), "completion", "bash"], capture_output=True, text=True, timeout=20, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return path

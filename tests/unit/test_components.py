@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from labs import tools
 from labs.errors import ComponentError, UsageError
 from labs.events import Event, State, Step
 from labs.providers.engine import builder, catalog, components, store
@@ -193,6 +194,18 @@ def test_stopping_a_build_leaves_no_process_and_nothing_half_made(
     assert leftovers(cache) == []
     for child in filter(alive, children()):  # a shell passes no signal on; the real go does
         os.kill(child, signal.SIGKILL)
+
+
+def test_what_only_a_task_needs_is_made_when_it_is_asked_for(cache: Path) -> None:
+    runc = cache.parent / "tools" / "runc"
+    runc.write_text("#!/bin/sh\n")
+    runc.chmod(0o755)
+    assert "helm" not in components.ensure()
+    finding = next(f for f in components.findings() if f.id == "helm")
+    assert (finding.ok, finding.hint) == (None, "the first task that needs it fetches it")
+    tools.provide(["helm"])
+    assert tools.helm() == components.cached("helm")
+    assert calls(cache)[-1].endswith("helm.sh/helm/v3/cmd/helm")
 
 
 def test_components_of_one_module_are_built_one_after_the_other() -> None:

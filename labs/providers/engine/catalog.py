@@ -52,6 +52,7 @@ class Component:
         seconds: What a cold build takes on two cores.
         go: Oldest Go version that builds it.
         release: Upstream's own build, where there is one.
+        optional: Whether no cluster needs it: a tool of single tasks, had when the first of them is started.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Component:
     seconds: float
     go: str
     release: Release | None
+    optional: bool = False
 
     @property
     def key(self) -> str:
@@ -164,6 +166,7 @@ def _component(folder: Path, module: dict[str, Any], name: str, spec: dict[str, 
         seconds=float(spec["seconds"]),
         go=_directive(go_mod),
         release=Release(**release) if release else None,
+        optional=bool(spec.get("optional", False)),
     )
 
 

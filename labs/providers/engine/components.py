@@ -37,7 +37,7 @@ def ensure(emit: Listener = silent, names: Collection[str] | None = None) -> dic
 
     Args:
         emit: Told about every source, component and second of a build.
-        names: Components wanted (`runc` counts as one); all when left out.
+        names: Components wanted (`runc` counts as one); all that a cluster needs when left out.
 
     Returns:
         Component name → binary.
@@ -47,7 +47,9 @@ def ensure(emit: Listener = silent, names: Collection[str] | None = None) -> dic
         UsageError: A name is not a component.
         Interrupted: Ctrl-C; finished components are kept.
     """
-    wanted = catalog.select(None if names is None else set(names) - {RUNC}, catalog.load())
+    known = catalog.load()
+    chosen = _of_a_cluster(known) if names is None else set(names) - {RUNC}
+    wanted = catalog.select(chosen, known)
     found: dict[str, Path] = {}
     if names is None or RUNC in names:
         found[RUNC] = runc()
@@ -112,7 +114,8 @@ def findings(*, full: bool = False) -> list[Finding]:
             continue
         broken = store.binary(component).exists()
         observed = "its cached file is not what was recorded" if broken else f"{component.version} is not there yet"
-        lines.append(Finding(component.name, component.name, ok=None, observed=observed, hint="labs up fetches it"))
+        hint = "the first task that needs it fetches it" if component.optional else "labs up fetches it"
+        lines.append(Finding(component.name, component.name, ok=None, observed=observed, hint=hint))
     return lines
 
 
@@ -263,10 +266,15 @@ class _Run:
 
     def _trim(self) -> None:
         """Give the build's disk back once nothing is left to build."""
-        complete = all(store.lookup(store.binary(component)) for component in catalog.load().values())
+        known = catalog.load()
+        complete = all(store.lookup(store.binary(known[name])) for name in _of_a_cluster(known))
         if complete and (freed := builder.trim()):
             told = f"Go's build cache is removed, {freed / 1e9:.1f} GB are free again"
             self.emit(Notice(told, hint="LABS_KEEP_GO_CACHE=1 keeps it"))
+
+
+def _of_a_cluster(known: dict[str, Component]) -> set[str]:
+    return {name for name, component in known.items() if not component.optional}
 
 
 def _split(wanted: Iterable[Component], emit: Listener) -> tuple[dict[str, Path], list[Component]]:

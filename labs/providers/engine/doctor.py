@@ -28,7 +28,7 @@ FILESYSTEMS = ("overlay", "tmpfs")
 
 def findings() -> list[Finding]:
     """Return everything worth knowing before the first start."""
-    return [*quick_findings(), _queue(), _forwarding(), _storage(), *components.findings()]
+    return [*quick_findings(), _queue(), _forwarding(), _storage(), _git(), *components.findings()]
 
 
 def quick_findings() -> list[Finding]:
@@ -153,6 +153,12 @@ def _forwarding() -> Finding:
         observed="pods reach the cluster and this host, nothing beyond; no lesson needs more",
         hint="sysctl -w net.ipv4.ip_forward=1, then `labs down` and `labs up`",
     )
+
+
+def _git() -> Finding:
+    found = tools.find("git")
+    hint = "" if found else f"{tools.install_hint(['git'])}; tasks about delivery from Git need it"
+    return Finding("git", "Git", ok=True if found else None, observed=str(found or "not installed"), hint=hint)
 
 
 def _storage() -> Finding:
