@@ -172,7 +172,8 @@ class Repository:
         dirty: Paths that differ from the newest commit.
         message: Message of the newest commit, empty when there is none.
         text: The file that was asked for as it is in the newest commit; None when it is not there.
-        found: Commits that brought in or took out the text that was searched for.
+        found: Places in all history (and in files not committed) where the text that was searched for stands.
+        left: Objects that hold it although nothing refers to them any more: they go with the next clean-up.
     """
 
     branch: str
@@ -180,6 +181,7 @@ class Repository:
     message: str = ""
     text: str | None = None
     found: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -306,7 +306,9 @@ class Git(_Patterns):
         clean: Whether nothing may be left uncommitted.
         file: Path of a file in the newest commit.
         matches: Regular expression found in that file (or, without `file`, in the newest commit's message).
-        lacks: Text that no version of any file in any branch may contain, such as a leaked key.
+        lacks: Text that no version of any file and no message may contain, whatever branch, tag or stash keeps it, such
+            as a leaked key.
+        purged: Whether `lacks` also means what nothing refers to any more: old commits that only a reflog knows.
     """
 
     folder: str = "."
@@ -315,6 +317,7 @@ class Git(_Patterns):
     file: str = ""
     matches: str = ""
     lacks: str = ""
+    purged: bool = False
 
 
 class Image(Spec):

@@ -47,6 +47,7 @@ class LiveCluster:
         workspace: The learner's folder, for `render`.
         kubectl: Program for `render`, or what finds it when it is needed; default: the one on PATH.
         registry: `host:port` under which this machine reaches the lab's registry; empty where it does not.
+        private: The same of the registry that asks for a password, and `user:password` for it.
 
     Raises:
         Unanswered: The kubeconfig cannot be used.
@@ -59,12 +60,13 @@ class LiveCluster:
         workspace: Path | None = None,
         kubectl: Path | Callable[[], Path] | None = None,
         registry: str = "",
+        private: tuple[str, str] = ("", ""),
     ) -> None:
         self._api = Api(kubeconfig)
         self._prober = Prober(self._api)
         self._workspace = workspace
         self._kubectl = kubectl
-        self._registry = registry
+        self._registries = {"registry.lab": (registry, ""), "private.registry.lab": private}
 
     def read(self, what: Objects) -> list[Json]:
         """Return the raw objects, each with its `kind` and `apiVersion`; none when the kind is not served."""
@@ -160,10 +162,11 @@ class LiveCluster:
         return reply.ok or reply.status == HTTPStatus.CONFLICT, "" if reply.ok else reply.message
 
     def image(self, reference: str) -> ImageFacts | None:
-        """Ask the lab's registry."""
-        if not self._registry or not reference.startswith("registry.lab/"):
+        """Ask the one of the lab's registries that the reference names."""
+        address, login = self._registries.get(reference.partition("/")[0], ("", ""))
+        if not address:
             raise Unanswered(f"no registry can be asked about {reference} from here")
-        return registry.read(self._registry, reference)
+        return registry.read(address, reference, login)
 
     def act(self, action: Action, namespace: str) -> Acted:
         """Do something to the cluster."""

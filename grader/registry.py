@@ -1,11 +1,13 @@
 """Reads what an OCI registry tells of an image: manifest, configuration, and the SBOM that refers to it.
 
-Used by `grader.live`. Reads only, and only from the one registry it was given.
+Used by `grader.live`. Reads only, and only from the registry it was given; what it signs in with stands in no error.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -26,34 +28,37 @@ _MANIFESTS = (
 )
 _SBOMS = ("spdx", "cyclonedx")
 
+_Get = Callable[[str, str], tuple[int, bytes, dict[str, str]]]
 
-def read(address: str, reference: str) -> ImageFacts | None:
+
+def read(address: str, reference: str, login: str = "") -> ImageFacts | None:
     """Return what the registry knows of an image, or None when it does not have it.
 
     Args:
         address: `host:port` of the registry, plain HTTP.
         reference: `registry.lab/name:tag` or `registry.lab/name@digest`; the host is not used.
+        login: `user:password` where the registry asks for one.
 
     Raises:
         ExpressionError: It is no reference.
         Unanswered: The registry cannot be asked.
     """
     name, version = _split(reference)
-    root = f"http://{address}/v2/{quote(name)}"
-    manifest, digest = _manifest(root, version)
+    get = partial(_get, f"http://{address}/v2/{quote(name)}", login)
+    manifest, digest = _manifest(get, version)
     if manifest is None:
         return None
     if manifest.get("manifests"):  # one image for each architecture: the first stands for all
-        manifest, _ = _manifest(root, str(manifest["manifests"][0]["digest"]))
+        manifest, _ = _manifest(get, str(manifest["manifests"][0]["digest"]))
         manifest = manifest or {}
-    config = _json(f"{root}/blobs/{(manifest.get('config') or {}).get('digest', '')}") or {}
+    config = _json(get, f"blobs/{(manifest.get('config') or {}).get('digest', '')}") or {}
     settings = config.get("config") or {}
     return ImageFacts(
         digest=digest,
         user=str(settings.get("User") or ""),
         size=sum(int(layer.get("size") or 0) for layer in manifest.get("layers") or []),
         labels={str(key): str(value) for key, value in (settings.get("Labels") or {}).items()},
-        packages=_packages(root, digest),
+        packages=_packages(get, digest),
     )
 
 
@@ -68,24 +73,24 @@ def _split(reference: str) -> tuple[str, str]:
     return name, version
 
 
-def _manifest(root: str, version: str) -> tuple[Json | None, str]:
-    status, body, headers = _get(f"{root}/manifests/{quote(version, safe=':')}", _MANIFESTS)
+def _manifest(get: _Get, version: str) -> tuple[Json | None, str]:
+    status, body, headers = get(f"manifests/{quote(version, safe=':')}", _MANIFESTS)
     if status == HTTPStatus.NOT_FOUND:
         return None, ""
     return _parsed(body), headers.get("Docker-Content-Digest", "")
 
 
-def _packages(root: str, digest: str) -> tuple[str, ...] | None:
+def _packages(get: _Get, digest: str) -> tuple[str, ...] | None:
     """Return the packages of every SBOM that refers to the image, or None when there is none."""
-    index = _json(f"{root}/referrers/{digest}") or _json(f"{root}/manifests/{digest.replace(':', '-')}") or {}
+    index = _json(get, f"referrers/{digest}") or _json(get, f"manifests/{digest.replace(':', '-')}") or {}
     names: list[str] = []
     found = False
     for entry in index.get("manifests") or []:
         if any(kind in str(entry.get("artifactType", "")) for kind in _SBOMS):
-            manifest, _ = _manifest(root, str(entry.get("digest", "")))
+            manifest, _ = _manifest(get, str(entry.get("digest", "")))
             for layer in (manifest or {}).get("layers") or []:
                 found = True
-                names += _names(_json(f"{root}/blobs/{layer.get('digest', '')}") or {})
+                names += _names(_json(get, f"blobs/{layer.get('digest', '')}") or {})
     return tuple(dict.fromkeys(names)) if found else None
 
 
@@ -94,8 +99,8 @@ def _names(sbom: Json) -> list[str]:
     return [str(part.get("name")) for part in parts if isinstance(part, dict) and part.get("name")]
 
 
-def _json(url: str) -> Json | None:
-    status, body, _ = _get(url, f"{_MANIFESTS},application/json")
+def _json(get: _Get, what: str) -> Json | None:
+    status, body, _ = get(what, f"{_MANIFESTS},application/json")
     return None if status == HTTPStatus.NOT_FOUND else _parsed(body)
 
 
@@ -107,11 +112,12 @@ def _parsed(body: bytes) -> Json:
     return value if isinstance(value, dict) else {}
 
 
-def _get(url: str, accept: str) -> tuple[int, bytes, dict[str, str]]:
-    place = url.split("/")[2]
+def _get(root: str, login: str, what: str, accept: str) -> tuple[int, bytes, dict[str, str]]:
+    place = root.split("/")[2]
+    headers = {"Accept": accept, **(urllib3.make_headers(basic_auth=login) if login else {})}
     try:
         with urllib3.PoolManager(timeout=SECONDS, retries=False) as pool:
-            raw = pool.request("GET", url, headers={"Accept": accept}, preload_content=False, redirect=False)
+            raw = pool.request("GET", f"{root}/{what}", headers=headers, preload_content=False, redirect=False)
             body = raw.read(MOST_BYTES, decode_content=True)
             raw.release_conn()
     except (urllib3.exceptions.HTTPError, OSError) as error:

@@ -42,9 +42,11 @@ def _wrong(wanted: Git, found: Repository) -> list[str]:
     elif wanted.matches and not re.search(wanted.matches, _text(wanted, found), re.MULTILINE):
         where = wanted.file or "the newest commit's message"
         bad.append(f"{where} has nothing like /{clean(wanted.matches, 120)}/")
-    if found.found:
-        # The text itself is not repeated: it is a secret as a rule.
-        bad.append(f"the history still holds what must not be in it, in commit {listed(found.found, most=3)}")
+    # The text itself is not repeated: it is a secret as a rule.
+    bad += [f"still there: {place}" for place in found.found[:5]]
+    if wanted.purged and found.left:
+        words = f"{len(found.left)} objects that no branch, tag or stash keeps still hold it, until Git cleans up"
+        bad.append(f"{words}: {listed(found.left, most=3)}")
     return bad
 
 
@@ -58,4 +60,5 @@ def _expected(wanted: Git) -> str:
     parts += [f"{wanted.file} in the newest commit"] if wanted.file and not wanted.matches else []
     parts += [f"{wanted.file or 'the message'} has /{clean(wanted.matches, 120)}/"] if wanted.matches else []
     parts += ["a history without the text that must go"] if wanted.lacks else []
+    parts += ["nor the repository's store of objects"] if wanted.lacks and wanted.purged else []
     return ", ".join(parts) or "a Git repository"

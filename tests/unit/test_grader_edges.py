@@ -279,11 +279,34 @@ def test_a_repository_and_what_its_history_holds(workspace: Path) -> None:
     found = git.read(workspace, "repo", file="a", lacks="hunter2")
     assert (found.branch, found.dirty, found.text) == ("main", ("b c",), "password: from-secret\n")
     assert found.message == "Take it out\n\nBecause."
-    assert len(found.found) == 2
+    (place,) = found.found
+    assert place.startswith("a in commit ")
+    assert place.endswith(", kept by main")
     clean = git.read(workspace, "repo", file="absent", lacks="never-there")
     assert (clean.text, clean.found) == (None, ())
     (workspace / "repo/a").write_text("hunter3")
-    assert git.read(workspace, "repo", lacks="hunter3").found == ("(not committed)",)
+    assert git.read(workspace, "repo", lacks="hunter3").found == ("a file that is not committed",)
+
+
+def test_a_text_is_found_wherever_history_keeps_it(workspace: Path) -> None:
+    repo = workspace / "repo"
+    commit(workspace, "Add a", a="x\n")
+    shell(repo, "branch", "clean")
+    commit(workspace, "Say hunter2 in a message", a="y\n")
+    shell(repo, "tag", "-a", "-m", "with hunter2", "v1")
+    (repo / "a").write_text("hunter2")
+    shell(repo, "stash")
+    places = " | ".join(git.read(workspace, "repo", lacks="hunter2").found)
+    for words in ("the message in commit", "kept by main, stash, v1", "the message of the tag v1", "a in commit"):
+        assert words in places
+    for words in (("checkout", "-q", "clean"), ("branch", "-D", "main"), ("tag", "-d", "v1"), ("stash", "drop")):
+        shell(repo, *words)
+    forgotten = git.read(workspace, "repo", lacks="hunter2")
+    assert forgotten.found == ()
+    assert len(forgotten.left) >= 3
+    shell(repo, "reflog", "expire", "--expire=now", "--all")
+    shell(repo, "gc", "-q", "--prune=now")
+    assert git.read(workspace, "repo", lacks="hunter2").left == ()
 
 
 def test_nothing_that_a_repository_configures_is_run(workspace: Path) -> None:

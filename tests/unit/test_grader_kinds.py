@@ -359,15 +359,16 @@ GIT = [
     ({"branch": "prod"}, False, "branch: observed main, expected prod"),
     ({"clean": True}, False, "not committed: b.yaml"),
     ({"file": "a.yaml", "matches": "x:3"}, False, "a.yaml has nothing like /x:3/"),
-    ({"lacks": "hunter2"}, False, "the history still holds what must not be in it, in commit 1a2b3c4"),
+    ({"lacks": "hunter2"}, False, "still there: a.yaml in commit 1a2b3c4, kept by main"),
+    ({"purged": True, "lacks": "hunter2"}, False, "2 objects that no branch, tag or stash keeps still hold it"),
     ({"folder": "none"}, False, "there is no Git repository in `none`"),
 ]
 
 
 @pytest.mark.parametrize(("body", "passes", "evidence"), GIT)
 def test_git(body: Json, passes: bool, evidence: str) -> None:
-    found = ("1a2b3c4",) if "lacks" in body else ()
-    state = Repository("main", ("b.yaml",), "Pin x\n\nBecause.", "kind: X\nimage: x:2\n", found)
+    found = ("a.yaml in commit 1a2b3c4, kept by main",) if "lacks" in body else ()
+    state = Repository("main", ("b.yaml",), "Pin x\n\nBecause.", "kind: X\nimage: x:2\n", found, ("blob 1", "blob 2"))
     verdict = judge(check("git", body), FakeCluster(inside=Inside(repositories={".": state}), now=NOW))
     expect(verdict, passes, evidence)
     assert "hunter2" not in verdict.model_dump_json()
