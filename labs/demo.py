@@ -249,8 +249,8 @@ class Demo:
 
 
 def _typed(step: FixStep, scenario: str) -> str:
-    if step.kubectl:
-        return shlex.join(["kubectl", *step.kubectl])
+    if step.command:
+        return shlex.join(step.command)
     if step.answer is None:
         return f"cp -r {step.copy_} ."
     said = step.answer

@@ -18,6 +18,20 @@ from labs.providers.base import ClusterHandle
 TIMEOUT = 150.0
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 _PROXIES = ("HTTPS_PROXY", "NO_PROXY", "https_proxy", "no_proxy")
+_FIND: dict[str, Callable[[], Path]] = {
+    "kubectl": tools.kubectl,
+    "helm": tools.helm,
+    "git": lambda: tools.require("git"),
+}
+# No editor, no question, no settings of whoever runs it: the task's repository brings a name to commit with.
+_GIT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_EDITOR": "true",
+    "GIT_SEQUENCE_EDITOR": "true",
+    "FILTER_BRANCH_SQUELCH_WARNING": "1",
+}
 
 
 def apply_fix(
@@ -27,7 +41,6 @@ def apply_fix(
     *,
     answer: Callable[[StepAnswer], None],
     emit: Listener,
-    kubectl: Callable[[], Path] = tools.kubectl,
 ) -> None:
     """Do the steps of a fix in order.
 
@@ -37,37 +50,40 @@ def apply_fix(
         fix: What to do.
         answer: Gives a diagnosis.
         emit: Who is told.
-        kubectl: Finds the program.
 
     Raises:
-        ClusterError: A step failed that must succeed; the message is kubectl's last line.
+        ClusterError: A step failed that must succeed; the message is the program's last line.
+        MachineError: A program is missing.
     """
     for number, item in enumerate(fix.file.steps, 1):
-        with step(emit, f"fix-{number}", item.say, _typed(item)):
+        with step(emit, f"fix-{number}", item.say, _said(item)):
             if item.copy_:
                 workspace.copy(fix.folder / item.copy_, target)
             elif item.answer:
                 answer(item.answer)
             else:
-                _run(kubectl(), handle, item, fix)
+                _run(handle, item, fix, target)
 
 
-def _typed(item: FixStep) -> str:
+def _said(item: FixStep) -> str:
     if item.answer:
         return f"answer {item.answer.component}, {item.answer.cause}"
-    return f"save {item.copy_}/ over the workspace" if item.copy_ else f"kubectl {' '.join(item.kubectl)}"
+    if item.copy_:
+        return f"save {item.copy_}/ over the workspace"
+    return " ".join(item.command)
 
 
-def _run(program: Path, handle: ClusterHandle, item: FixStep, fix: Fix) -> None:
+def _run(handle: ClusterHandle, item: FixStep, fix: Fix, target: Path) -> None:
+    program, *arguments = item.command
     # A cluster on this machine is not behind the machine's proxy; a cluster in a cloud may be.
     kept = (*_KEPT, *_PROXIES) if handle.provider == "context" else _KEPT
     env = {name: os.environ[name] for name in kept if name in os.environ}
-    env["KUBECONFIG"] = str(handle.kubeconfig)
-    command = [str(program), *item.kubectl]
+    env |= _GIT if program == "git" else {"KUBECONFIG": str(handle.kubeconfig)}
+    binary = _FIND[program]()
     try:
         done = subprocess.run(
-            command,
-            cwd=fix.folder,
+            [str(binary), *arguments],
+            cwd=fix.folder if program == "kubectl" else target,
             env=env,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -77,11 +93,11 @@ def _run(program: Path, handle: ClusterHandle, item: FixStep, fix: Fix) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ClusterError(f"kubectl did not end within {TIMEOUT:.0f} s", where=_typed(item)) from None
+        raise ClusterError(f"{program} did not end within {TIMEOUT:.0f} s", where=_said(item)) from None
     except OSError as error:
-        raise ClusterError(f"kubectl cannot be run: {error}", where=str(program)) from None
+        raise ClusterError(f"{program} cannot be run: {error}", where=str(binary)) from None
     if done.returncode and item.expect == "ok":
         lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
         said = lines[-1].strip() if lines else f"exit code {done.returncode}"
         hint = f"step of the fix `{fix.id}`: {item.say}"
-        raise ClusterError(said, where=_typed(item), hint=hint)
+        raise ClusterError(said, where=_said(item), hint=hint)

@@ -20,7 +20,7 @@ from grader.errors import GraderError
 from grader.guards import Baseline, capture
 from grader.model import Json
 from labs import paths, providers
-from labs.attempts import workspace
+from labs.attempts import repository, workspace
 from labs.attempts.history import Stage, Story, open_story
 from labs.attempts.steps import step
 from labs.attempts.store import Store
@@ -124,7 +124,7 @@ def start(bench: Bench) -> None:
                 remove.remove_namespaces(bench.api, bench.namespaces)
         _inject(bench, stages)
         with step(bench.emit, "baseline", "Recording the baseline"):
-            workspace.restore(bench.scenario.folder / "workspace", bench.folder, files.broken(bench.scenario))
+            _files(bench)
             bench.note(attempt, "ready", _state(bench))
     except (LabsError, GraderError, KeyboardInterrupt):
         with contextlib.suppress(LabsError):  # the error that is raised is the one to tell; a later start or stop mends
@@ -203,6 +203,20 @@ def _capture(bench: Bench) -> Json:
         cluster.close()
 
 
+def _files(bench: Bench) -> None:
+    """Give the learner the task's files as they are at the start."""
+    workspace.restore(bench.scenario.folder / "workspace", bench.folder, files.broken(bench.scenario))
+    if bench.scenario.repository is not None:
+        repository.make(bench.scenario.repository, bench.folder)
+
+
+def _files_differ(bench: Bench) -> list[str]:
+    shipped, made = bench.scenario.folder / "workspace", bench.scenario.repository
+    apart = made.folder if made else ""
+    found = workspace.differs(shipped, bench.folder, files.broken(bench.scenario), apart=apart)
+    return [*found, *(repository.differs(made, bench.folder) if made else [])]
+
+
 def guards_baseline(store: Store, attempt: str) -> Baseline | None:
     """Return what the guards compare with."""
     event = store.latest(attempt, ("ready", "reset"))
@@ -226,7 +240,7 @@ def reset(bench: Bench, story: Story) -> None:
         said.append(_restore(bench, baseline, begin))
         snapshot_foreign = Snapshot.from_json(ready["foreign"])
         said.extend(restore.restore_foreign(bench.api, snapshot_foreign))
-    workspace.restore(bench.scenario.folder / "workspace", bench.folder, files.broken(bench.scenario))
+    _files(bench)
     _wait_created(bench, _stages(begin))
     with step(bench.emit, "compare", "Comparing with the baseline"):
         now = _until_equal(bench, baseline, begin)
@@ -361,7 +375,7 @@ def differences(bench: Bench) -> list[str]:
     foreign = snapshot.build(snapshot.foreign(bench.api, named, bench.scenario.id))
     result += _unequal(Snapshot.from_json(ready["foreign"]), foreign)
     result += [snapshot.key_text(o) for o in _strays(bench, Snapshot.from_json(ready["objects"]), begin)]
-    return result + workspace.differs(bench.scenario.folder / "workspace", bench.folder, files.broken(bench.scenario))
+    return result + _files_differ(bench)
 
 
 def _unequal(wanted: Snapshot, found: Snapshot) -> list[str]:

@@ -137,7 +137,7 @@ class Tasks:
         return scenario.file.requires.missing(self._handle.capabilities) if self._handle else []
 
     def start(self, scenario_id: str, *, emit: Listener = silent) -> Attempt:
-        """Seed the task: guard the baseline, apply setup and faults, record the snapshot.
+        """Seed the task: have its tools, guard the baseline, apply setup and faults, record the snapshot.
 
         A running attempt is resumed, not begun again.
         """
@@ -146,6 +146,7 @@ class Tasks:
             raise UsageError(
                 f"the task {scenario_id} cannot run here: {'; '.join(lacking)}", hint="`labs scenarios list`"
             )
+        tools.provide(self.scenario(scenario_id).file.requires.tools, emit)
         with self._bench(scenario_id, emit) as bench, bench.lock():
             story = seeding.mend(bench)
             if story is None:
@@ -346,7 +347,13 @@ class Tasks:
         handle = self.handle
         try:
             folder = workspace.folder(handle.name, scenario.id)
-            return LiveCluster(handle.kubeconfig, workspace=folder, kubectl=tools.kubectl, registry=handle.registry)
+            return LiveCluster(
+                handle.kubeconfig,
+                workspace=folder,
+                kubectl=tools.kubectl,
+                registry=handle.registry,
+                private=handle.private,
+            )
         except GraderError as error:
             raise ClusterError(error.message, hint=error.hint or "`labs status` tells what runs") from None
 

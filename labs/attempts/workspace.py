@@ -60,11 +60,11 @@ def remove(target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
 
 
-def differs(source: Path, target: Path, broken: Mapping[str, str] = _UNBROKEN) -> list[str]:
-    """Return the files that are not what `restore` makes of them, by name."""
+def differs(source: Path, target: Path, broken: Mapping[str, str] = _UNBROKEN, *, apart: str = "") -> list[str]:
+    """Return the files that are not what `restore` makes of them, by name; those in the folder `apart` do not count."""
     ours = {p.relative_to(source): p for p in _files(source)} if source.is_dir() else {}
     theirs = {p.relative_to(target): p for p in _files(target)} if target.is_dir() else {}
-    wrong = set(ours) ^ set(theirs)
+    wrong = {name for name in set(ours) ^ set(theirs) if not apart or name.parts[0] != apart}
     for name in set(ours) & set(theirs):
         text = broken.get(name.as_posix())
         same = (

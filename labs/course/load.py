@@ -17,11 +17,12 @@ from labs import paths
 from labs.course.explain import nearest, validate
 from labs.course.models import Chapter, ChapterFile, Course, Fix, FixFile, Scenario, ScenarioFile, StepAnswer
 from labs.course.position import Document, Path_, place, read_document, read_text
+from labs.course.repository import Repository
 from labs.errors import DataError
 from labs.inject import faults
 
 CHAPTER = re.compile(r"^([1-9])-([a-z0-9]+(?:-[a-z0-9]+)*)$")
-FILES = {"scenario.yaml", "hints.md", "debrief.md"}
+FILES = {"scenario.yaml", "hints.md", "debrief.md", "repository.yaml"}
 FOLDERS = {"base", "broken", "workspace", "solution", "wrong"}
 CHAPTER_ENTRIES = {"chapter.yaml", "quiz.yaml", "lessons"}
 
@@ -167,6 +168,7 @@ def _scenario(folder: Path, chapter: int, errors: list[DataError]) -> Scenario |
         errors.extend(mistakes)
         return None
     mistakes.extend(_inner(file, folder, document))
+    repository = _repository(folder, mistakes)
     hints = _hints(folder / "hints.md", file, mistakes)
     debrief = _text(folder / "debrief.md", mistakes)
     fixes = [
@@ -183,6 +185,7 @@ def _scenario(folder: Path, chapter: int, errors: list[DataError]) -> Scenario |
         debrief=debrief,
         solution=solution,
         wrong=tuple(fix for fix in fixes if fix is not None),
+        repository=repository,
         digest=digest(folder),
     )
 
@@ -291,6 +294,22 @@ def _answer(answer: StepAnswer, scenario: ScenarioFile, document: Document, loc:
     elif answer.cause not in (known := {option.id for option in scenario.diagnosis.options}):
         hint = nearest(answer.cause, known)
         yield DataError(f"`cause` names no option: `{answer.cause}`", where=document.where((*loc, "cause")), hint=hint)
+
+
+def _repository(folder: Path, errors: list[DataError]) -> Repository | None:
+    if not (folder / "repository.yaml").is_file():
+        return None
+    try:
+        document = read_document(folder / "repository.yaml")
+    except DataError as error:
+        errors.append(error)
+        return None
+    file, wrong = validate(Repository, document)
+    errors.extend(wrong)
+    if file is not None and (folder / "workspace" / file.folder).exists():
+        where, hint = document.where(("folder",)), "its files are those of the newest commit"
+        errors.append(DataError(f"`workspace/{file.folder}` exists too", where=where, hint=hint))
+    return file
 
 
 def _text(path: Path, errors: list[DataError]) -> str:

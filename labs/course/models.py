@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from grader.capabilities import Requires
 from grader.model import Check, Guard, Spec
+from labs.course.repository import Repository
 
 When = Literal["together", "made", "ready"]
 ID = r"^[a-z0-9]+(-[a-z0-9]+)*$"
@@ -150,6 +151,8 @@ class FixStep(Spec):
     Attributes:
         say: What the step does and why, one sentence.
         kubectl: Arguments of kubectl, as a list; run in the fix's folder, so that `-f file.yaml` finds its files.
+        helm: Arguments of helm; run in the learner's workspace, where charts lie.
+        git: Arguments of git; run in the learner's workspace (`-C FOLDER` first where the repository lies deeper).
         copy: Folder (relative to the fix's folder) whose files are saved over the learner's workspace.
         answer: For `diagnose` scenarios: the diagnosis; it comes before the steps that remove the evidence.
         expect: `ok`: the command must succeed; `any`: its exit code does not matter.
@@ -159,6 +162,8 @@ class FixStep(Spec):
 
     say: str
     kubectl: tuple[str, ...] = ()
+    helm: tuple[str, ...] = ()
+    git: tuple[str, ...] = ()
     copy_: str = Field(default="", alias="copy")
     answer: StepAnswer | None = None
     expect: Literal["ok", "any"] = "ok"
@@ -166,9 +171,15 @@ class FixStep(Spec):
 
     @model_validator(mode="after")
     def _one(self) -> FixStep:
-        if sum(map(bool, (self.kubectl, self.copy_, self.answer))) != 1:
-            raise ValueError("a step needs exactly one of `kubectl`, `copy` and `answer`")
+        if sum(map(bool, (self.kubectl, self.helm, self.git, self.copy_, self.answer))) != 1:
+            raise ValueError("a step needs exactly one of `kubectl`, `helm`, `git`, `copy` and `answer`")
         return self
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """Program and arguments; empty for a step that types nothing."""
+        programs = {"kubectl": self.kubectl, "helm": self.helm, "git": self.git}
+        return next(((name, *words) for name, words in programs.items() if words), ())
 
 
 class FixFile(Spec):
@@ -208,6 +219,7 @@ class Scenario(Spec):
         debrief: Text of `debrief.md`.
         solution: The proved fix.
         wrong: Tempting fixes that must fail, in the order of the file.
+        repository: The Git repository in the learner's workspace, from `repository.yaml`, or None.
         digest: SHA-256 over every file of the folder, hex.
     """
 
@@ -218,6 +230,7 @@ class Scenario(Spec):
     debrief: str
     solution: Fix
     wrong: tuple[Fix, ...]
+    repository: Repository | None = None
     digest: str
 
     @property

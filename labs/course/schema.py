@@ -7,12 +7,18 @@ from typing import Any
 from pydantic import BaseModel
 
 from labs.course.models import ChapterFile, FixFile, ScenarioFile
+from labs.course.repository import Repository
 
-FILES: dict[str, type[BaseModel]] = {"scenario": ScenarioFile, "fix": FixFile, "chapter": ChapterFile}
+FILES: dict[str, type[BaseModel]] = {
+    "scenario": ScenarioFile,
+    "fix": FixFile,
+    "chapter": ChapterFile,
+    "repository": Repository,
+}
 
 
 def schema() -> dict[str, Any]:
-    """Return the schemas of `scenario.yaml`, `fix.yaml` and `chapter.yaml`, by file name without `.yaml`."""
+    """Return the schemas of the files an author writes, by file name without `.yaml`."""
     result = {}
     for name, model in FILES.items():
         body = model.model_json_schema(by_alias=True)

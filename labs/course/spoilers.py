@@ -33,7 +33,7 @@ def _plain(text: str) -> str:
 def _commands(scenario: Scenario) -> Iterator[str]:
     """What the solution types: the whole command, and values such as `HOST=0.0.0.0` or a patch."""
     for step in scenario.solution.file.steps:
-        words = _without_namespace(step.kubectl)
+        words = _without_namespace(step.command[1:])
         if not words or words[0] in _READS or words[:2] == ["rollout", "status"]:
             continue
         yield _plain(" ".join(words))

@@ -145,4 +145,4 @@ def typed(step: FixStep) -> str:
         return clean(shlex.join(words))
     if step.copy_:
         return f"cp -r {step.copy_.rstrip('/')}/. ."
-    return clean(shlex.join(["kubectl", *step.kubectl]))
+    return clean(shlex.join(step.command))

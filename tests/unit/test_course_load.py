@@ -118,7 +118,7 @@ MISTAKES: list[tuple[str, Change, str, str, str]] = [
         "step without action",
         spoiled(FIX, "  kubectl: [", "  expect: ok\n#  ["),
         f"{FIX}:3",
-        "needs exactly one of `kubectl`, `copy` and `answer`",
+        "needs exactly one of `kubectl`, `helm`, `git`, `copy` and `answer`",
         "",
     ),
     ("copy of nothing", spoiled(FIX, "  kubectl: [", "  copy: tree\n#  ["), f"{FIX}:4", "no folder `tree`", ""),
@@ -225,7 +225,7 @@ def test_an_unchanged_course_is_not_read_again(tmp_path: Path) -> None:
 
 def test_editors_get_a_schema_for_each_file() -> None:
     found = schema()
-    assert set(found) == {"scenario", "fix", "chapter"}
+    assert set(found) == {"scenario", "fix", "chapter", "repository"}
     assert "apiVersion" in found["scenario"]["properties"]
     assert "with" in found["scenario"]["$defs"]["Fault"]["properties"]
     assert found["fix"]["properties"]["steps"]["minItems"] == 1

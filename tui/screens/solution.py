@@ -17,8 +17,8 @@ def solution_screen(fix: Fix) -> Reading:
     parts: list[Content] = [prose(fix.file.about)]
     for number, step in enumerate(fix.file.steps, start=1):
         parts += [plain(""), line((f"{number}  ", MUTED), prose(step.say))]
-        if step.kubectl:
-            parts.append(plain(f"   {shlex.join(['kubectl', *step.kubectl])}", "$text-primary"))
+        if step.command:
+            parts.append(plain(f"   {shlex.join(step.command)}", "$text-primary"))
         if step.answer:
             said = step.answer
             parts.append(plain(f"   {said.component} · {said.cause} · a line with {said.evidence}", "$text-primary"))
