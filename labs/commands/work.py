@@ -1,12 +1,12 @@
-"""`labs demo | prove | lint`: the main job without hands, and the two gates for scenarios."""
+"""`labs demo`: the main job without hands. The tools of authors, beside it in the help, stand in `authors.py`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from labs.commands import authors
 from labs.commands.run import command
 from labs.commands.session import Session
 
@@ -16,8 +16,7 @@ Ids = Annotated[list[str] | None, typer.Argument(metavar="[IDS]...", help="Scena
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     command(app, "demo", example="labs demo --down")(demo)
-    command(app, "prove", example="labs prove --all")(prove)
-    command(app, "lint", example="labs lint scenarios/")(lint)
+    authors.register(app)
 
 
 def demo(
@@ -41,47 +40,3 @@ def demo(
     if session.json:
         session.show(result, "")
     return result.exit_code
-
-
-def prove(
-    session: Session,
-    ids: Ids = None,
-    every: Annotated[bool, typer.Option("--all", help="Prove every scenario of the course.")] = False,
-) -> int:
-    """Prove scenarios: untouched fails, solved passes, each wrong fix fails, reset is exact.
-
-    It needs a running cluster and leaves it as it found it. Exit code 1 when something is not proved.
-    """
-    from labs.errors import UsageError
-    from labs.prove import prove as gate
-    from labs.render.gates import proofs
-
-    if bool(ids) == every:
-        raise UsageError("name scenarios, or all of them", hint="labs prove ID…, or labs prove --all")
-    tasks = session.tasks()
-    with session.listener() as emit:
-        report = gate(tasks, ids or None, emit=emit)
-    session.show(report.to_json(), proofs(session.out, report))
-    return 0 if report.proved else 1
-
-
-def lint(
-    session: Session,
-    files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[PATHS]...", help="Folders or files (default: all).")
-    ] = None,
-) -> int:
-    """Check the course without a cluster: schema, literals, images, hints.
-
-    Exit code 2 when something has to be mended.
-    """
-    from labs.course.lint import lint as examine
-    from labs.errors import DataError, UsageError
-    from labs.render.gates import findings
-
-    missing = [path for path in files or [] if not path.exists()]
-    if missing:
-        raise UsageError(f"there is no {missing[0]}", hint="labs lint without a path checks the whole course")
-    found = examine(files or None)
-    session.show({"findings": found}, findings(session.out, found))
-    return DataError.exit_code if found else 0

@@ -27,6 +27,8 @@ LEAST_WRONG = 2
 REGISTRIES = ("registry.lab/", "private.registry.lab/")
 _LITERAL = re.compile(r"`([^`\n]+)`")
 _NODE_NAME = re.compile(r"^(cpu|gpu|control-plane|worker)-\d+$")
+_TODO = re.compile(r"\bTODO\b:?(.*)")
+_NOTE = 80
 _UNASSERTED = frozenset({"why", "id", "points", "untouched", "show"})
 
 
@@ -278,6 +280,19 @@ def hints(subject: Subject) -> Iterator[LintFinding]:
         yield LintFinding("spoiler", where, f"this line gives the solution away: {text}", "point at it, do not say it")
 
 
+def todos(subject: Subject) -> Iterator[LintFinding]:
+    """Nothing is left to be written: what `labs new` marked, and notes of the author."""
+    for path in sorted(p for p in subject.scenario.folder.rglob("*") if p.is_file()):
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue  # no text: nobody writes notes there
+        for number, line in enumerate(lines, 1):
+            if found := _TODO.search(line):
+                said = found[1].strip(" .\"'")[:_NOTE] or "something is still to be written"
+                yield LintFinding("todo", place(path, number), f"to do: {said}")
+
+
 RULES: tuple[Callable[[Subject], Iterator[LintFinding]], ...] = (
     fix_files,
     literals,
@@ -290,6 +305,7 @@ RULES: tuple[Callable[[Subject], Iterator[LintFinding]], ...] = (
     lesson,
     texts,
     hints,
+    todos,
 )
 
 

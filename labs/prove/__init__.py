@@ -1,6 +1,6 @@
-"""The prove gate: whether a scenario does on a real cluster what it promises.
+"""The prove gate: whether a scenario does on a real cluster what it promises, and the ledger of what has been proved.
 
-`labs prove` and the cluster tests call `prove`.
+`labs prove` and the cluster tests call `prove`; `labs.prove.ledger` is also asked by `labs lint` and `labs scenarios`.
 """
 
 from labs.prove.gate import prove

@@ -81,6 +81,23 @@ def mutants(scenario: Scenario) -> Iterator[Mutant]:
             yield Mutant(index + 1, steps[index], fix)
 
 
+def without_waits(fix: Fix) -> Fix:
+    """Return a fix without the waits at its end: the check waits by itself, and only as long as things move."""
+    steps = list(fix.file.steps)
+    while len(steps) > 1 and only_looks(steps[-1]):
+        steps.pop()
+    return fix.model_copy(update={"file": fix.file.model_copy(update={"steps": tuple(steps)})})
+
+
+def answered(fix: Fix, solution: Fix) -> Fix:
+    """Return a wrong fix with the solution's answer before it, where it gives none: its repair alone must fail."""
+    given = [step for step in solution.file.steps if step.answer]
+    if not given or any(step.answer for step in fix.file.steps):
+        return fix
+    steps = (*given, *fix.file.steps)
+    return fix.model_copy(update={"file": fix.file.model_copy(update={"steps": steps})})
+
+
 def _hurried(step: FixStep) -> FixStep:
     """Return a step that may fail, and waits only a little: what comes before it may be missing."""
     words = [_TIMEOUT.sub(f"--timeout={WAIT_SECONDS}s", word) for word in step.kubectl]
@@ -94,7 +111,7 @@ def _acts(fix: Fix) -> tuple[object, ...] | None:
     acts = [step for step in fix.file.steps if not only_looks(step)]
     if any(step.copy_ or _FILES & {word.partition("=")[0] for word in step.kubectl} for step in acts):
         return None
-    return tuple((step.kubectl, step.answer) for step in acts)
+    return tuple((step.command, step.answer) for step in acts)
 
 
 def _plain(kubectl: tuple[str, ...]) -> list[str]:

@@ -18,7 +18,7 @@ from labs.course.models import Fix, Scenario
 from labs.errors import LabsError
 from labs.events import Listener, State, Step
 from labs.prove import words
-from labs.prove.mutants import mutants
+from labs.prove.mutants import answered, mutants, without_waits
 from labs.prove.outside import Outside
 from labs.prove.report import Proof, Trial
 from labs.prove.verdicts import FailedTrialError, automatic, caught, solved, untouched
@@ -125,20 +125,29 @@ class Trials:
         for number, item in enumerate(tries, 1):
             with self._trial(item.name) as said:
                 self._apply(item.fix)
-                said.append(item.judge(self._check(stop_early=not item.passes)))
+                said.append(self._guessed(item) or item.judge(self._check(stop_early=not item.passes)))
             # What the last of one round was, has been reset before: a mutant does less than the solution.
             if number < len(tries) or not item.name.startswith("without"):
                 self._reset(item.name)
 
     def _tries(self) -> list[_Try]:
         result = [_Try("solution", self.scenario.solution, solved, passes=True)]
-        wrong = (*self.scenario.wrong, *automatic(self.scenario))
-        result += [_Try(f"wrong {fix.id}", fix, caught) for fix in wrong]
+        for fix in (*self.scenario.wrong, *automatic(self.scenario)):
+            whole = answered(without_waits(fix), self.scenario.solution)
+            result.append(_Try(f"wrong {fix.id}", whole, caught))
         result += [
             _Try(f"without step {mutant.number}", mutant.fix, _needed(mutant.left_out.say))
             for mutant in mutants(self.scenario)
         ]
         return result
+
+    def _guessed(self, item: _Try) -> str:
+        """Return what is wrong with the answer, so that nothing else needs to be graded; empty when it is right."""
+        attempt = None if item.passes or self.scenario.file.diagnosis is None else self.tasks.current(self.id)
+        if attempt is None or attempt.diagnosis is None or attempt.diagnosis.right:
+            return ""
+        parts = [part.id for part in attempt.diagnosis.parts if not part.right]
+        return f"caught by the diagnosis: {', '.join(parts)}"
 
     def _check(self, *, stop_early: bool = False) -> Report:
         with self.outside.acting(words.nodes_of_checks(self.scenario)):

@@ -1,6 +1,6 @@
 """What the two gates for scenarios say: proofs on a cluster, and findings of the linter.
 
-Called by `labs.commands.work`.
+Called by `labs.commands.authors`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def proofs(terminal: Terminal, report: ProveReport) -> str:
     skipped = sum(bool(proof.skipped) for proof in report.proofs)
     tail = f", {skipped} not applicable on this cluster" if skipped else ""
     mark = terminal.paint("✓", "green") if report.proved else terminal.paint("✗", "red")
-    lines.append(f"{mark} {proved} of {len(report.proofs)} scenarios proved{tail}; GPU pool: {report.gpu}")
+    said = f"{proved} of {len(report.proofs)} scenarios proved{tail}; GPU pool: {report.gpu}"
+    lines.append(f"{mark} {said}; {duration(report.seconds)}")
     return "\n".join(lines)
 
 
@@ -39,14 +40,30 @@ def _proof(terminal: Terminal, proof: Proof) -> list[str]:
     return lines
 
 
-def findings(terminal: Terminal, found: Sequence[LintFinding]) -> str:
-    """Return what is wrong, each with its place, its rule and the mend."""
-    if not found:
-        return f"{terminal.paint('✓', 'green')} nothing to mend"
+def findings(terminal: Terminal, found: Sequence[LintFinding], drafts: Sequence[str] = ()) -> str:
+    """Return what is wrong, each with its place, its rule and the mend.
+
+    Args:
+        terminal: Where it is shown.
+        found: What has to be mended.
+        drafts: Scenarios that are not proved as they are now.
+    """
     lines = []
     for finding in found:
         lines.append(terminal.block(f"{finding.where}: {finding.message} [{finding.rule}]", indent="  "))
         if finding.hint:
             lines.append(terminal.block(finding.hint, first=f"  {terminal.paint('hint:', 'cyan')} ", indent="        "))
-    lines.append(f"\n{terminal.paint('✗', 'red')} {len(found)} to mend")
+    if drafts:
+        said = f"not proved as they are now, so drafts: {', '.join(drafts)}"
+        lines.append(terminal.block(said, first=f"{terminal.paint('warning:', 'yellow')} ", indent="         "))
+        lines.append(f"  {terminal.paint('hint:', 'cyan')} labs prove")
+    todo = sum(finding.rule == "todo" for finding in found)
+    if not found:
+        lines.append(f"{terminal.paint('✓', 'green')} nothing to mend")
+    elif todo:
+        lines.append(
+            f"\n{terminal.paint('✗', 'red')} {len(found) - todo} to mend, {todo} to write; a line is done without TODO"
+        )
+    else:
+        lines.append(f"\n{terminal.paint('✗', 'red')} {len(found)} to mend")
     return "\n".join(lines)

@@ -1,0 +1,94 @@
+"""The report of `labs prove --all` as files: `docs/prove-report.md` for people, `docs/prove-report.json` for programs.
+
+`labs.commands.authors` writes them. They name no path of the machine they were made on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from labs import paths
+from labs.prove.report import Proof, ProveReport
+
+NAME = "prove-report"
+
+
+def write(report: ProveReport, folder: Path, *, seed: int, now: datetime | None = None) -> list[Path]:
+    """Write both files; return them.
+
+    Args:
+        report: Of the whole course.
+        folder: Where to, normally `docs/` of a checkout.
+        seed: Of the order, to repeat the run.
+        now: When (UTC); default: now.
+    """
+    day = (now or datetime.now(UTC)).date().isoformat()
+    data = clean({"day": day, "seed": seed, **report.to_json()})
+    files = {
+        folder / f"{NAME}.json": json.dumps(data, indent=1, ensure_ascii=False) + "\n",
+        folder / f"{NAME}.md": clean(page(report, day=day, seed=seed)),
+    }
+    for path, text in files.items():
+        path.write_text(text, encoding="utf-8")
+    return list(files)
+
+
+def page(report: ProveReport, *, day: str, seed: int) -> str:
+    """Return the report as Markdown: a table of all scenarios, then what caught each wrong fix and each mutant."""
+    proved = sum(p.proved for p in report.proofs)
+    trials = sum(len(p.trials) for p in report.proofs)
+    rounds = max((t.round for p in report.proofs for t in p.trials), default=1)
+    lines = [
+        "# What was proved",
+        "",
+        f"{proved} of {len(report.proofs)} scenarios, {trials} trials, {_minutes(report.seconds)}, on {day}.",
+        f"Provider {report.provider}, GPU pool: {report.gpu}; seed {seed}, rounds: {rounds}.",
+        "Made by `labs prove --all`.",
+        "",
+        "| scenario | | trials | wrong fixes | steps left out | start | check | reset | all |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        *(_row(proof) for proof in report.proofs),
+        "",
+        "Times are the longest of their kind in seconds; `all` is the sum.",
+    ]
+    for proof in report.proofs:
+        lines += ["", f"## {proof.scenario}", "", *_details(proof)]
+    return "\n".join(lines) + "\n"
+
+
+def _row(proof: Proof) -> str:
+    if proof.skipped:
+        return f"| {proof.scenario} | not applicable: {proof.skipped} | | | | | | | |"
+    kinds = [t.id.split()[0] for t in proof.trials if t.round == 1]
+    times = [f"{proof.seconds.get(kind, 0.0):.1f}" for kind in ("start", "check", "reset")]
+    verdict = "proved" if proof.proved else "**not proved**"
+    counts = [str(len(proof.trials)), str(kinds.count("wrong")), str(kinds.count("without"))]
+    return f"| {' | '.join([proof.scenario, verdict, *counts, *times, f'{proof.total:.0f}'])} |"
+
+
+def _details(proof: Proof) -> list[str]:
+    if proof.skipped:
+        return [f"Not applicable on this cluster: {proof.skipped}."]
+    told = [t for t in proof.trials if not t.ok or t.id.split()[0] in {"untouched", "solution", "wrong", "without"}]
+    return [f"- {'✓' if t.ok else '✗'} {t.id}: {t.detail}" for t in told]
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+
+
+def clean(value: Any) -> Any:
+    """Return text, or JSON with its texts, without paths of this machine."""
+    if isinstance(value, dict):
+        return {key: clean(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [clean(child) for child in value]
+    if not isinstance(value, str):
+        return value
+    for folder, name in ((paths.state_dir(), "STATE"), (paths.cache_dir(), "CACHE"), (Path.home(), "~")):
+        value = value.replace(str(folder), name)
+    return re.sub(re.escape(str(paths.data_root())) + r"/?", "", value)
