@@ -19,6 +19,7 @@ from labs.errors import DataError
 
 M = TypeVar("M", bound=BaseModel)
 
+_FEW = 15
 _PATTERNS = {
     r"^[a-z0-9]+(-[a-z0-9]+)*$": "lower-case words joined by dashes, such as `model-not-found`",
     r"^[1-6]\.[1-5]$": 'a lesson in quotes, such as "3.4"',
@@ -44,12 +45,13 @@ def validate(
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return a hint that names the nearest known word, or all of them where none is near and they are few."""
+    """Return a hint that names the nearest known word, or, where none is near, all of them as far as they are few."""
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean `{close[0]}`?"
-    return f"known: {', '.join(names)}" if names else ""
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return f"known: {', '.join(names[:_FEW])}{more}" if names else ""
 
 
 def explain(model: type[BaseModel], document: Document, item: Any, base: Path_ = ()) -> DataError:

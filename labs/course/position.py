@@ -6,6 +6,7 @@ allows and a course file must not have: duplicate keys, keys that are no strings
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ import yaml
 from labs.errors import DataError
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 50_000
@@ -83,7 +86,7 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise DataError(f"the file cannot be read: {error.strerror or error}", where=place(path)) from None
     if len(raw) > MAX_BYTES:
-        raise DataError(f"the file has {len(raw)} bytes, at most {MAX_BYTES} are read", where=place(path))
+        raise DataError(f"the file has {len(raw)} bytes, at most {MAX_BYTES} are read", where=place(path, 1))
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -179,10 +182,13 @@ class _Reader:
 
     def scalar(self, node: yaml.Node, line: int) -> Any:
         try:
-            return self.loader.construct_object(node)
+            value = self.loader.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
             problem = getattr(error, "problem", None) or str(error)
             raise self.error(f"this value cannot be read: {problem}", line, "write it in quotes") from None
+        if isinstance(value, str) and _CONTROL.search(value):
+            raise self.error("a control character is in this value", line, "remove it: nobody could see it")
+        return value
 
     def error(self, message: str, line: int, hint: str = "") -> DataError:
         return DataError(message, where=place(self.path, line), hint=hint)
