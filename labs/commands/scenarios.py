@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,13 +35,18 @@ def register(app: typer.Typer) -> None:
 
 def listing(session: Session) -> None:
     """List all scenarios by chapter, with what you have done."""
+    from labs.prove.ledger import Ledger
     from labs.render.course import listing as text
 
     tasks = session.tasks(live=False)
     progress = tasks.progress()
     running = _running(session)
-    data = [_row(s, progress.get(s.id), running=s.id in running) for s in tasks.course.scenarios]
-    session.show(data, text(session.out, tasks.course, progress, running))
+    drafts = Ledger().drafts(tasks.course.scenarios)
+    data = [
+        {**_row(s, progress.get(s.id), running=s.id in running), "draft": s.id in drafts}
+        for s in tasks.course.scenarios
+    ]
+    session.show(data, text(session.out, tasks.course, progress, running, drafts))
 
 
 def _running(session: Session) -> set[str]:
@@ -84,17 +90,36 @@ def show(session: Session, scenario: Id) -> None:
     session.show(data, task(session.out, found))
 
 
-def start(session: Session, scenario: Id) -> None:
+def start(
+    session: Session,
+    scenario: Id,
+    *,
+    drafts: Annotated[
+        bool, typer.Option("--drafts", help="Also what is not proved as it is now (LABS_DRAFTS=1).")
+    ] = False,
+) -> None:
     """Put the broken state on the cluster and start the clock; a task that runs already is resumed."""
     from labs.render.course import started, task
 
     handle = session.handle()
     tasks = session.tasks()
     found = tasks.scenario(scenario)
+    if not drafts and tasks.current(scenario) is None:
+        _served(found)
     with session.listener() as emit:
         attempt = tasks.start(scenario, emit=emit)
     sheet = f"{task(session.out, found)}\n\n{started(session.out, attempt, str(handle.kubeconfig))}"
     session.show(attempt, sheet)
+
+
+def _served(scenario: Scenario) -> None:
+    """Refuse what the prove gate has not found right: a learner would search for a fault of ours."""
+    from labs.errors import UsageError
+    from labs.prove.ledger import Ledger
+
+    if os.environ.get("LABS_DRAFTS", "") in {"", "0"} and Ledger().drafts([scenario]):
+        message = f"the task {scenario.id} is a draft: it is not proved as it is now"
+        raise UsageError(message, hint=f"labs prove {scenario.id}, or labs scenarios start {scenario.id} --drafts")
 
 
 def check(

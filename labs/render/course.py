@@ -6,7 +6,7 @@ Called by `labs.commands.scenarios`.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from labs.attempts.diagnosis import options
@@ -19,20 +19,31 @@ if TYPE_CHECKING:
     from labs.attempts.service import Attempt, Progress
 
 
-def listing(terminal: Terminal, course: Course, progress: Mapping[str, Progress], running: set[str]) -> str:
-    """Return all scenarios by chapter, with what the learner has done."""
+def listing(
+    terminal: Terminal,
+    course: Course,
+    progress: Mapping[str, Progress],
+    running: set[str],
+    drafts: Collection[str] = (),
+) -> str:
+    """Return all scenarios by chapter, with what the learner has done; `drafts` are those that are not proved."""
     lines = []
     for chapter in course.chapters:
         lines.append(
             terminal.paint(f"{chapter.number} {chapter.title}", "bold") + f"  ({chapter.weight} % of the exam)"
         )
-        rows = [_row(scenario, _state(scenario.id, progress, running)) for scenario in chapter.scenarios]
+        rows = [
+            _row(s, "draft" if s.id in drafts and s.id not in running else _state(s.id, progress, running))
+            for s in chapter.scenarios
+        ]
         if rows:
             head = ["scenario", "lesson", "kind", "target", "state"]
             lines.append(table(terminal, head, rows, right=(3,), give=0, indent="  "))
         else:
             lines.append("  no scenario yet")
         lines.append("")
+    if drafts:
+        lines.append("A draft is not proved as it is now: labs prove, or labs scenarios start ID --drafts")
     return "\n".join(lines).rstrip()
 
 

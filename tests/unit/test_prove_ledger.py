@@ -8,10 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from labs.cli import app
+from labs.commands.scenarios import _served
 from labs.course.load import load_course
 from labs.course.models import Scenario
-from labs.errors import DataError, MachineError
+from labs.errors import DataError, MachineError, UsageError
 from labs.prove import Proof, ProveReport, Trial, page
 from labs.prove import ledger as module
 from labs.prove.ledger import Ledger, digest
@@ -109,6 +112,28 @@ def test_drafts_are_what_is_not_proved_and_only_where_there_is_a_ledger(tmp_path
     assert ledger.drafts(scenarios) == set()
     enter(ledger, scenarios[0])
     assert ledger.drafts(scenarios) == {s.id for s in scenarios[1:]}
+
+
+def test_a_draft_is_listed_as_one_and_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenarios = course_of(tmp_path, 2)
+    monkeypatch.setenv("LABS_SCENARIOS", str(tmp_path))
+    monkeypatch.setenv("LABS_STATE", str(tmp_path / ".state"))
+    monkeypatch.delenv("LABS_DRAFTS", raising=False)
+    for scenario in scenarios:
+        _served(scenario)  # without a ledger everything is served
+    enter(Ledger(), scenarios[0])
+    _served(scenarios[0])
+    with pytest.raises(UsageError, match=f"the task {scenarios[1].id} is a draft") as error:
+        _served(scenarios[1])
+    assert "--drafts" in error.value.hint
+    rows = json.loads(CliRunner().invoke(app, ["scenarios", "list", "--json"]).stdout)
+    assert {row["id"]: row["draft"] for row in rows} == {scenarios[0].id: False, scenarios[1].id: True}
+    shown = CliRunner().invoke(app, ["scenarios", "list"]).stdout
+    assert [line.split()[-1] for line in shown.splitlines() if line.strip().startswith("no-answer")] == ["new", "draft"]
+    warned = CliRunner().invoke(app, ["lint"]).stderr + CliRunner().invoke(app, ["lint"]).stdout
+    assert f"so drafts: {scenarios[1].id}" in " ".join(warned.split())
+    monkeypatch.setenv("LABS_DRAFTS", "1")
+    _served(scenarios[1])
 
 
 def test_chosen_is_what_changed_and_a_tenth_of_the_rest(tmp_path: Path, ledger: Ledger) -> None:
