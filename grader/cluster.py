@@ -276,8 +276,12 @@ class Cluster(Protocol):
         """
         ...
 
-    def render(self, folder: str) -> list[Json]:
+    def render(self, folder: str, marked: str = "") -> list[Json]:
         """Render a kustomization of the learner's workspace.
+
+        Args:
+            folder: Where it lies, relative to the workspace.
+            marked: Folder whose objects are annotated first, in a copy; as in `Rendered`.
 
         Raises:
             grader.errors.Refused: The rendering failed; the message is kustomize's. This is evidence (a failed

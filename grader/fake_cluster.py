@@ -171,10 +171,11 @@ class FakeCluster:
             raise Refused(found)
         return found
 
-    def render(self, folder: str) -> list[Json]:
-        """Return the rendered objects, or refuse."""
-        self._count(f"render {folder}", "render")
-        found = self._rendered.get(folder, f"no such folder: {folder}")
+    def render(self, folder: str, marked: str = "") -> list[Json]:
+        """Return the rendered objects, or refuse; those with marks are given under `FOLDER marked OTHER`."""
+        what = f"{folder} marked {marked}" if marked else folder
+        self._count(f"render {what}", "render")
+        found = self._rendered.get(what, f"no such folder: {what}")
         if isinstance(found, str):
             raise Refused(found)
         return copy.deepcopy(found)

@@ -15,17 +15,19 @@ from grader.model import Json
 from grader.text import clean
 
 SECONDS = 10.0
+MARK = "labs.io/marked"
 MOST_FILES = 2000
 MOST_BYTES = 4 * 1024 * 1024
 
 
-def render(workspace: Path, folder: str, kubectl: Path | None = None) -> list[Json]:
+def render(workspace: Path, folder: str, kubectl: Path | None = None, *, marked: str = "") -> list[Json]:
     """Return what a kustomization renders.
 
     Args:
         workspace: The learner's folder.
         folder: Where the kustomization lies, relative to it.
         kubectl: The program; default: the one on PATH.
+        marked: Folder whose objects get the annotation `labs.io/marked: "true"` first; this is done in a copy.
 
     Raises:
         Refused: It does not render, or reaches out of the workspace; the message is evidence.
@@ -41,7 +43,29 @@ def render(workspace: Path, folder: str, kubectl: Path | None = None) -> list[Js
     program = str(kubectl) if kubectl else shutil.which("kubectl")
     if program is None:
         raise Unanswered("kubectl is not installed, so nothing can be rendered", hint="run `labs doctor`")
-    return _objects(_run(program, target))
+    if not marked:
+        return _objects(_run(program, target))
+    with tempfile.TemporaryDirectory(prefix="labs-marked-") as copy:
+        _mark(root, Path(copy) / "workspace", marked)
+        return _objects(_run(program, Path(copy) / "workspace" / target.relative_to(root)))
+
+
+def _mark(root: Path, copy: Path, folder: str) -> None:
+    """Copy the workspace, and put a kustomization that annotates everything in the place of a folder."""
+    place = (root / folder).resolve()
+    if not place.is_relative_to(root) or place == root:
+        raise Refused(f"`{folder}` is outside the workspace")
+    if not place.is_dir():
+        raise Refused(f"there is no folder `{folder}` in the workspace")
+    try:
+        shutil.copytree(root, copy, symlinks=True, ignore=shutil.ignore_patterns(".git"))
+        original = copy / place.relative_to(root)
+        moved = original.rename(original.with_name(f"{original.name}.unmarked"))
+        original.mkdir()
+        lines = ("resources:", f"- ../{moved.name}", "commonAnnotations:", f'  {MARK}: "true"', "")
+        (original / "kustomization.yaml").write_text("\n".join(lines), encoding="utf-8")
+    except OSError as error:
+        raise Unanswered(f"the workspace cannot be copied: {clean(str(error))}") from error
 
 
 def _check_links(root: Path) -> None:

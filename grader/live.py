@@ -180,11 +180,12 @@ class LiveCluster:
             raise Unanswered("this task has no workspace to read from")
         return git.read(self._workspace, folder, file=file, lacks=lacks)
 
-    def render(self, folder: str) -> list[Json]:
+    def render(self, folder: str, marked: str = "") -> list[Json]:
         """Render a kustomization of the workspace; raises `Refused` with kustomize's words."""
         if self._workspace is None:
             raise Unanswered("this task has no workspace to render from")
-        return render(self._workspace, folder, self._kubectl() if callable(self._kubectl) else self._kubectl)
+        kubectl = self._kubectl() if callable(self._kubectl) else self._kubectl
+        return render(self._workspace, folder, kubectl, marked=marked)
 
     def now(self) -> datetime:
         """Return the API server's time."""

@@ -83,7 +83,7 @@ class Snapshot:
 
     def _ask(self, question: Question) -> list[Json]:
         if isinstance(question, Rendered):
-            return self._cluster.render(question.kustomize)
+            return self._cluster.render(question.kustomize, question.marked)
         objects = self._cluster.read(question)
         return [obj for obj in objects if PROBER_LABEL not in (obj["metadata"].get("labels") or {})]
 

@@ -43,9 +43,12 @@ class Rendered(Spec):
 
     Attributes:
         kustomize: Folder relative to the workspace.
+        marked: Another folder, such as `base`: in a copy, everything it renders is given the annotation
+            `labs.io/marked: "true"` first. What comes out without it does not come from there: it is a copy.
     """
 
     kustomize: str
+    marked: str = ""
 
 
 class From(Spec):

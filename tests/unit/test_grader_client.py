@@ -216,6 +216,21 @@ def test_rendered_objects(tmp_path: Path) -> None:
     ]
 
 
+def test_a_folder_is_marked_in_a_copy(tmp_path: Path) -> None:
+    for name in ("base", "prod"):
+        (tmp_path / "work" / name).mkdir(parents=True)
+    (tmp_path / "work/base/kustomization.yaml").write_text("resources: [x.yaml]\n")
+    tool = kubectl(tmp_path, 'for f in base base.unmarked; do /bin/cat "$2/../$f/kustomization.yaml"; echo ---; done')
+    assert render(tmp_path / "work", "prod", tool, marked="base") == [
+        {"resources": ["../base.unmarked"], "commonAnnotations": {"labs.io/marked": "true"}, "metadata": {}},
+        {"resources": ["x.yaml"], "metadata": {}},
+    ]
+    assert sorted(p.name for p in (tmp_path / "work").iterdir()) == ["base", "prod"]
+    for folder, words in (("absent", "no folder `absent`"), ("..", "outside the workspace"), (".", "outside")):
+        with pytest.raises(Refused, match=words):
+            render(tmp_path / "work", "prod", tool, marked=folder)
+
+
 def test_a_rendering_that_fails_is_evidence(tmp_path: Path) -> None:
     (tmp_path / "work/prod").mkdir(parents=True)
     tool = kubectl(tmp_path, 'echo "error: no matches for Id Deployment" >&2; exit 1')
