@@ -19,9 +19,14 @@ from pathlib import Path
 from threading import Event as Flag
 
 from grader.capabilities import Capabilities
-from grader.model import GuardVerdict, Outcome, Report, Verdict
+from grader.model import Change, GuardVerdict, Outcome, Report, Verdict
 from labs import shell
+from labs.attempts import diagnosis
+from labs.attempts.clues import Clues
+from labs.attempts.diagnosis import Diagnosed
+from labs.attempts.history import Stage, Story
 from labs.attempts.service import Attempt, Progress
+from labs.attempts.store import Recorded
 from labs.course.models import Course, Fix, Scenario
 from labs.errors import UsageError
 from labs.events import Listener, Notice, State, Step
@@ -83,6 +88,9 @@ class FakeGateway:
     broken_guard: bool = False
     missing: list[str] = field(default_factory=list)
     course: Course = field(default_factory=fake_course.course)
+    coaching: list[str] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    stories: dict[str, Story] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.hold.set()
@@ -189,12 +197,35 @@ class FakeGateway:
             passed=passed,
             seconds=0.8,
             notes=["waited 4 s for the rollout"],
+            coaching=list(self.coaching),
+            changes=list(self.changes),
+            time_to_first_change=41.0 if self.changes else None,
         )
+        report = diagnosis.completed(report, self.scenario(scenario_id), self._story(attempt))
+        passed = report.passed
         now = self.now()
         self.attempts[scenario_id] = replace(attempt, last=report, solved=passed, ended=now if passed else None)
         if passed:
             self.done[scenario_id] = Progress(1, solved=True, best_seconds=(now - attempt.started).total_seconds())
         return report
+
+    def clues(self, scenario_id: str) -> Clues:
+        """Return what there is to point at."""
+        self._running(scenario_id)
+        self._fail("clues")
+        return fake_course.clues()
+
+    def answer(self, scenario_id: str, component: str | None, cause: str | None, evidence: str | None) -> Diagnosed:
+        """Judge the answer as the core does."""
+        self._fail("answer")
+        attempt, scenario = self._running(scenario_id), self.scenario(scenario_id)
+        story = self._story(attempt)
+        given = diagnosis.Given(component, cause, evidence)
+        said = diagnosis.judge(scenario, story, given, diagnosis.Scene(fake_course.clues()))
+        story.add(Recorded(0, self.now(), "fake", scenario_id, attempt.id, "answer", said))
+        found = diagnosis.diagnosed(scenario, story)
+        self.attempts[scenario_id] = replace(attempt, diagnosis=found)
+        return found
 
     def hint(self, scenario_id: str) -> tuple[str, str]:
         """Return the next hint, the last one again at the end."""
@@ -235,6 +266,10 @@ class FakeGateway:
         config.write_text(KUBECONFIG, encoding="utf-8")
         handle = ClusterHandle(self.cluster, "fake", "fake", config, Capabilities())
         return shell.open_shell(handle, self._running(scenario_id), self.scenario(scenario_id))
+
+    def _story(self, attempt: Attempt) -> Story:
+        fresh = Story(attempt.id, "fake", attempt.scenario, Stage.RUNNING, attempt.started, attempt.started)
+        return self.stories.setdefault(attempt.scenario, fresh)
 
     def _running(self, scenario_id: str) -> Attempt:
         if scenario_id not in self.attempts:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from grader.capabilities import Requires
 from grader.model import Check
+from labs.attempts.clues import Clues, Line
 from labs.course.models import Chapter, Course, Doc, Fix, FixFile, FixStep, Kind, Scenario, ScenarioFile
 
 _HERE = Path("fake")
@@ -56,6 +57,47 @@ it arrives.
 
 - `kubectl port-forward` proves that the process answers, not that clients reach it.
 - A readiness probe asks over the pod's address: it was the one witness that told the truth."""
+
+_DIAGNOSIS = {
+    "component": "Deployment/recs-b",
+    "cause": "body-limit",
+    "options": (
+        {
+            "id": "body-limit",
+            "text": "Version b refuses request bodies over 1 KiB, and a batch of the homepage is larger than that.",
+        },
+        {"id": "overload", "text": "Version b is throttled, its queue is full, and it sheds what does not fit."},
+        {"id": "bad-client", "text": "The homepage sends malformed requests about half of the time."},
+        {"id": "stale-endpoint", "text": "The Service still lists an address of a pod that is gone."},
+        {
+            "id": "wrong-model",
+            "text": "Version b serves a model with another input shape [n, 12], so the batch does not fit it.",
+        },
+    ),
+    "evidence": '"status":413',
+}
+
+
+def clues() -> Clues:
+    """Return events, lines of logs and fields, hostile ones among them."""
+    pods = ("homepage-6c9f7-x2v4q", "recs-a-7d4b9-mm2xk", "recs-b-58c6d-q9z7t")
+    named = [("Deployment", name) for name in ("homepage", "recs-a", "recs-b")]
+    objects = [
+        {"kind": kind, "metadata": {"name": name, "namespace": "reco-first"}}
+        for kind, name in [*named, ("Service", "recs"), ("ConfigMap", "recs-b-config")]
+    ]
+    told = "Successfully assigned reco-first/recs-b-58c6d-q9z7t to cpu-2 [/red] [[x]]"
+    lines = [Line("event", f"Pod/{pods[2]}", told, "Normal Scheduled")]
+    for second in range(9, 0, -1):
+        status = 413 if second % 2 else 200
+        place, version = (pods[2], "b") if second % 2 else (pods[1], "a")
+        said = f'{{"ts":"20:05:0{second}","path":"/v2/models/mlp/infer","status":{status},"version":"{version}"}}'
+        lines += [Line("log", f"{place}/server", said)]
+        shown = "fallback shown: HTTP 413" if status != 200 else "recommendations shown"  # noqa: PLR2004 - HTTP
+        lines += [Line("log", f"{pods[0]}/client", shown)]
+    lines.append(Line("field", "ConfigMap/recs-b-config", "max_body_bytes: 1024", "data[config.yaml]"))
+    return Clues(lines, objects, ["1 event", "3 logs", "the fields of 5 objects"])
+
 
 # a chapter: number, title, percent of the exam, lessons; then its tasks: id, title, lesson, kind, minutes, weight
 _PLAN = (
@@ -139,6 +181,7 @@ def _scenario(chapter: int, row: tuple[str, str, str, Kind, int, int]) -> Scenar
             "situation": _SITUATION,
             "task": _TASK,
             "checks": _CHECKS,
+            "diagnosis": _DIAGNOSIS if kind is Kind.DIAGNOSE else None,
             "docs": (Doc(label="Debug Services", url="https://kubernetes.io/docs/tasks/debug/"),),
         }
     )

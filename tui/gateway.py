@@ -14,6 +14,8 @@ from typing import Protocol
 
 from grader.model import Report
 from labs import doctor, providers, shell
+from labs.attempts.clues import Clues
+from labs.attempts.diagnosis import Diagnosed
 from labs.attempts.service import Attempt, Progress, Tasks
 from labs.course.models import Course, Fix, Scenario
 from labs.errors import ClusterError, LabsError, UsageError
@@ -74,6 +76,14 @@ class Gateway(Protocol):
 
     def check(self, scenario_id: str, emit: Listener) -> Report:
         """Grade the task."""
+        ...
+
+    def clues(self, scenario_id: str) -> Clues:
+        """Read what the learner of a `diagnose` task may point at; what proves the cause is remembered."""
+        ...
+
+    def answer(self, scenario_id: str, component: str | None, cause: str | None, evidence: str | None) -> Diagnosed:
+        """Answer the diagnosis; None leaves a part as it was."""
         ...
 
     def hint(self, scenario_id: str) -> tuple[str, str]:
@@ -155,6 +165,14 @@ class LiveGateway:
         """Grade the task."""
         with self._changing:
             return self._live().check(scenario_id, emit=emit)
+
+    def clues(self, scenario_id: str) -> Clues:
+        """Read what a learner may point at."""
+        return self._live().clues(scenario_id)
+
+    def answer(self, scenario_id: str, component: str | None, cause: str | None, evidence: str | None) -> Diagnosed:
+        """Answer the diagnosis."""
+        return self._live().answer(scenario_id, component=component, cause=cause, evidence=evidence)
 
     def hint(self, scenario_id: str) -> tuple[str, str]:
         """Take the next hint."""

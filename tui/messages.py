@@ -10,6 +10,8 @@ from textual.message_pump import MessagePump
 from textual.worker import Worker, get_current_worker
 
 from grader.model import Report
+from labs.attempts.clues import Clues
+from labs.attempts.diagnosis import Diagnosed
 from labs.attempts.service import Attempt
 from labs.course.models import Fix
 from labs.errors import Interrupted, LabsError
@@ -54,6 +56,22 @@ class Graded(Message):
     def __init__(self, report: Report) -> None:
         super().__init__()
         self.report = report
+
+
+class Clued(Message):
+    """What a learner may point at was read."""
+
+    def __init__(self, clues: Clues) -> None:
+        super().__init__()
+        self.clues = clues
+
+
+class Answered(Message):
+    """A diagnosis was answered."""
+
+    def __init__(self, diagnosed: Diagnosed) -> None:
+        super().__init__()
+        self.diagnosed = diagnosed
 
 
 class Hinted(Message):

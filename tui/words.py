@@ -22,6 +22,14 @@ STEPS: dict[State, tuple[str, str, str]] = {
     State.SKIPPED: ("–", "skipped", "$foreground 60%"),
 }
 
+ANSWERS: dict[bool | None, tuple[str, str, str]] = {
+    True: ("✓", "right", "$text-success"),
+    False: ("✗", "wrong", "$text-error"),
+    None: ("·", "open", "$foreground 60%"),
+}
+CLOSE = ("≈", "close", "$text-warning")
+CHANGED = ("·", "changed", "$foreground 60%")
+
 FINDINGS: dict[bool | None, tuple[str, str, str]] = {
     True: ("✓", "ok", "$text-success"),
     False: ("✗", "not ok", "$text-error"),

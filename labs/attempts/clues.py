@@ -88,7 +88,8 @@ class Clues:
     def search(self, words: str) -> list[Line]:
         """Return the lines that hold all of the words, each text once, in order; no words: all of them."""
         wanted = words.lower().split()
-        found = [line for line in self.lines if all(word in line.whole.lower() for word in wanted)]
+        texts = ((line, f"{line.source} {line.place} {line.whole}".lower()) for line in self.lines)
+        found = [line for line, text in texts if all(word in text for word in wanted)]
         return list({(line.source, line.place, line.text): line for line in found}.values())
 
     def names(self) -> list[str]:

@@ -312,6 +312,15 @@ def standing(scenario: Scenario, story: Story) -> Diagnosed | None:
     return diagnosed(scenario, story) if scenario.file.diagnosis is not None else None
 
 
+def ahead(scenario: Scenario) -> list[tuple[str, str, int]]:
+    """Return what will be asked, for a task that is not graded yet: what it is about, why, and its points."""
+    wanted = scenario.file.diagnosis
+    if wanted is None:
+        return []
+    names = [name for name in PARTS if name != "evidence" or wanted.evidences]
+    return [(_ABOUT[name], _WHY[name], int(getattr(wanted.points, name))) for name in names]
+
+
 def completed(report: Report, scenario: Scenario, story: Story) -> Report:
     """Return the report with the parts of the diagnosis beside the checks: the task passes when both are right."""
     if scenario.file.diagnosis is None:

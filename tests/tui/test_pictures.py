@@ -50,8 +50,16 @@ async def engine(pilot: Pilot[None]) -> None:
     await settled(pilot, "q Back", "starting · 1 of 2 steps")
 
 
+async def diagnosis(pilot: Pilot[None]) -> None:
+    await pilot.press("end")
+    await press_until(pilot, "enter", "not graded yet")
+    await press_until(pilot, "d", "recs-b-58c6d")
+    await pilot.press(*"svc/recs", "tab", *["down"] * 2, "enter", "tab", *'"status":413', "ctrl+s")
+    await settled(pilot, "✗ wrong", "1 of 3 points", "Esc Back", "2 nodes")
+
+
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("walk", [home, graded, doctor, engine], ids=lambda walk: walk.__name__)
+@pytest.mark.parametrize("walk", [home, graded, doctor, engine, diagnosis], ids=lambda walk: walk.__name__)
 def test_screen(
     walk: Callable[[Pilot[None]], Any], size: tuple[int, int], world: FakeGateway, snap_compare: Compare
 ) -> None:

@@ -15,7 +15,7 @@ SOURCES = sorted(Path(tui.__file__).parent.rglob("*.py"))
 HOSTILE = ["[/foo]", "[[b]]", "[red]x[/red]", "a[link=javascript:x]b[/]", "$primary [", "\\[", "[@click=app.quit]q[/]"]
 
 # Where text reaches a widget, as the first argument.
-SINKS = {"Static", "Label", "Option", "Button", "Markdown", "update", "notify"}
+SINKS = {"Static", "Label", "Option", "Button", "Markdown", "RadioButton", "Cause", "update", "notify"}
 ATTRIBUTES = {"border_title", "border_subtitle", "tooltip", "sub_title"}
 
 

@@ -13,6 +13,7 @@ KEYS = (
     ("Home", (("Enter", "start a task, or go on with it; fold a chapter"), ("u", "bring the cluster up, or watch it"))),
     ("", (("d", "doctor: what this machine has and lacks"), ("q", "quit; the cluster and your tasks go on"))),
     ("Task", (("s", "your shell; F12 brings you back"), ("c", "check: grade what is there now"))),
+    ("", (("d", "diagnose: component, cause and proof, where a task asks for them"),)),
     ("", (("h", "next hint"), ("o", "solution; it is noted that you saw it"))),
     ("", (("r", "reset the task to its broken start"), ("x", "stop: end the task and remove it"))),
     ("", (("Tab", "from the story to the checks and back"), ("q, Esc", "back; the task and its clock go on"))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.worker import Worker
 
+from labs.attempts.diagnosis import Diagnosed
 from labs.attempts.service import Attempt
 from labs.course.models import Scenario
 from labs.errors import LabsError, MachineError
@@ -23,10 +25,13 @@ from tui.messages import Began, Failed, Graded, Happened, Hinted, Solved, Stoppe
 from tui.plain import clean
 from tui.screens.base import LabScreen
 from tui.screens.confirm import Confirm
+from tui.screens.diagnose import DiagnoseScreen
 from tui.screens.solution import solution_screen
 from tui.widgets.brief import Brief
 from tui.widgets.task_head import TaskHead
 from tui.widgets.verdict import Checks, VerdictPane
+
+WATCH_EVERY = 15.0  # seconds between two looks for evidence, of a task that asks for a diagnosis
 
 
 class TaskScreen(LabScreen):
@@ -41,6 +46,7 @@ class TaskScreen(LabScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "shell", "Shell"),
         Binding("c", "check", "Check"),
+        Binding("d", "diagnose", "Diagnose"),
         Binding("h", "hint", "Hint"),
         Binding("o", "solution", "Solution"),
         Binding("r", "reset", "Reset"),
@@ -68,12 +74,16 @@ class TaskScreen(LabScreen):
     def on_mount(self) -> None:
         """Start the task and the clock."""
         self.set_interval(1.0, self._tick)
+        if self.scenario.file.diagnosis:
+            self.set_interval(WATCH_EVERY, self._watch)
         self._run(self._begin(), "preparing the task")
 
     # --- keys ---------------------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Dim what cannot be done right now."""
+        """Dim what cannot be done right now; hide what the task does not ask for."""
+        if action == "diagnose":
+            return (True if self.attempt is not None else None) if self.scenario.file.diagnosis else False
         if action in {"shell", "check", "hint", "solution", "reset", "stop"}:
             started = self.attempt is not None or action in {"reset", "stop"}  # these mend a task that cannot start
             idle = self.busy is None or action in {"hint", "solution"}
@@ -83,6 +93,11 @@ class TaskScreen(LabScreen):
     def action_check(self) -> None:
         """Grade."""
         self._run(self._check(), "grading · q cancels")
+
+    def action_diagnose(self) -> None:
+        """Open the form of the diagnosis."""
+        before = self.attempt.diagnosis if self.attempt is not None else None
+        self.app.push_screen(DiagnoseScreen(self.gateway, self.scenario, before, self._diagnosed))
 
     def action_hint(self) -> None:
         """Take the next hint."""
@@ -158,6 +173,12 @@ class TaskScreen(LabScreen):
     def _check(self) -> None:
         with reporting(self, "The task could not be graded") as post:
             post(Graded(self.gateway.check(self.scenario.id, telling(self))))
+
+    @work(thread=True, exit_on_error=False, exclusive=True, group="watch")
+    def _watch(self) -> None:
+        """Let the core remember what proves the cause, while the learner works in the shell and repairs it away."""
+        with suppress(LabsError):
+            self.gateway.clues(self.scenario.id)
 
     @work(thread=True, exit_on_error=False)
     def _hint(self) -> None:
@@ -248,6 +269,10 @@ class TaskScreen(LabScreen):
         if self.attempt is None:
             self.query_one(TaskHead).doing = "not started; q goes back"
         super().on_failed(message)
+
+    def _diagnosed(self, diagnosed: Diagnosed) -> None:
+        if self.attempt is not None:
+            self.attempt = replace(self.attempt, diagnosis=diagnosed)
 
     def _run(self, worker: Worker[None], doing: str) -> None:
         self.busy = worker

@@ -10,9 +10,11 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from grader.model import GuardVerdict, Outcome, Report, Verdict
+from grader.report import changed, timings
+from labs.attempts.diagnosis import ahead
 from labs.course.models import Scenario
 from tui.plain import cell, hang, inline, line, lines, plain, prose
-from tui.words import MUTED, NOT_GRADED, OUTCOMES, took
+from tui.words import CHANGED, CLOSE, MUTED, NOT_GRADED, OUTCOMES, took
 
 _OUTCOME, _POINTS, _LABEL, _ROOMY = 11, 6, 11, 12
 
@@ -92,6 +94,8 @@ class VerdictPane(Vertical):
         super().__init__(id="verdict")
         self._scenario = scenario
         self._report: Report | None = None
+        checks = [(check.about, check.why, check.points) for check in scenario.file.checks]
+        self._ahead = [*checks, *ahead(scenario)]
 
     def compose(self) -> ComposeResult:
         """Three parts under each other."""
@@ -108,7 +112,7 @@ class VerdictPane(Vertical):
         self._report = report
         checks = self.query_one(Checks)
         if report is None:
-            checks.put([(NOT_GRADED, c.about, f"{c.points} pt") for c in self._scenario.file.checks])
+            checks.put([(NOT_GRADED, about, f"{points} pt") for about, _, points in self._ahead])
             self.query_one("#summary", Static).update(
                 line(("Checks", "bold $text-primary"), ("  not graded yet", MUTED))
             )
@@ -116,6 +120,8 @@ class VerdictPane(Vertical):
             return
         rows = [(OUTCOMES[v.outcome], v.about, f"{v.points} pt") for v in report.checks]
         rows += [(self._guard(g), g.about, "guard") for g in report.guards]
+        rows += [(CLOSE, said, "") for said in report.coaching]
+        rows += [(CHANGED, _counted(report), "")] if report.changes else []
         checks.put(rows)
         self.query_one("#summary", Static).update(self._summary(report))
         checks.highlighted = self._worst(report)
@@ -129,12 +135,25 @@ class VerdictPane(Vertical):
     def _explain(self, index: int) -> None:
         evidence = self.query_one(Evidence)
         if self._report is None:
-            check = self._scenario.file.checks[index]
-            evidence.put(inline(check.about).stylize("bold"), [("why", prose(check.why)), ("next", _next())])
+            about, why, _ = self._ahead[index]
+            evidence.put(inline(about).stylize("bold"), [("why", prose(why)), ("next", self._next(index))])
         elif index < len(self._report.checks):
             evidence.put(*_check(self._report.checks[index]))
+        elif (at := index - len(self._report.checks)) < len(self._report.guards):
+            evidence.put(*_guard(self._report.guards[at]))
+        elif (at := at - len(self._report.guards)) < len(self._report.coaching):
+            note = "this is not part of the verdict"
+            evidence.put(
+                plain("Close, but", "bold"), [("", inline(self._report.coaching[at])), ("", plain(note, MUTED))]
+            )
         else:
-            evidence.put(*_guard(self._report.guards[index - len(self._report.checks)]))
+            rows = lines(*(plain(row) for row in changed(self._report)))
+            evidence.put(plain("What you changed", "bold"), [("", plain(timings(self._report), MUTED)), ("", rows)])
+
+    def _next(self, index: int) -> Content:
+        if index >= len(self._scenario.file.checks):
+            return line("name it with ", ("d", "bold $text-primary"), ", before a repair takes the proof away")
+        return _next()
 
     @staticmethod
     def _worst(report: Report) -> int:
@@ -161,6 +180,13 @@ class VerdictPane(Vertical):
             said = line(("? Not all could be asked", "bold $text-warning"), ("  costs nothing; c asks again", MUTED))
         notes = [*([f"GPU pool: {report.gpu}"] if report.gpu != "none" else []), *report.notes]
         return lines(said, plain(" · ".join(notes), MUTED)) if notes else said
+
+
+def _counted(report: Report) -> str:
+    count = len(report.changes)
+    first = report.time_to_first_change
+    after = f", the first after {took(first)}" if first is not None else ""
+    return f"{count} {'change' if count == 1 else 'changes'} of yours{after}"
 
 
 def _next() -> Content:
