@@ -223,3 +223,15 @@ def test_what_an_autoscaler_decides_is_not_compared() -> None:
     few["spec"]["replicas"], many["spec"]["replicas"] = 1, 5
     assert build([few, scaler]).text() == build([many, scaler]).text()
     assert build([few]).text() != build([many]).text()
+
+
+def test_the_images_of_a_task_are_those_of_all_its_containers() -> None:
+    job = {"template": {"spec": {"containers": [{"name": "c", "image": "job:1"}]}}}
+    objects = [
+        deployment(),
+        {"kind": "CronJob", "metadata": {"name": "c"}, "spec": {"jobTemplate": {"spec": job}}},
+        {"kind": "Pod", "metadata": {"name": "p"}, "spec": {"initContainers": [{"image": "init:1"}], "containers": []}},
+        {"kind": "ConfigMap", "metadata": {"name": "m"}, "data": {"image": "none:1"}},
+    ]
+    (own,) = (c["image"] for c in deployment()["spec"]["template"]["spec"]["containers"])
+    assert manifests.images(objects) == {own, "job:1", "init:1"}

@@ -13,6 +13,7 @@ from grader.capabilities import Requires
 from labs import paths
 from labs.errors import ClusterError, EngineError, MachineError, TakenError, UsageError
 from labs.events import Event, Listener, State, Step
+from labs.providers import kind as kind_module
 from labs.providers.base import Phase
 from labs.providers.commands import Completed, Scripted, System
 from labs.providers.kind import KindProvider
@@ -231,3 +232,28 @@ def test_the_real_runner_ends_a_program_that_takes_too_long_and_feeds_it_text() 
     assert seen
     with pytest.raises(MachineError, match="is not installed"):
         run(["no-such-program-here"])
+
+
+def test_an_image_on_demand_is_loaded_once_for_each_content(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = [Path("/cache/prometheus-0123456789ab.tar")]
+    monkeypatch.setattr(
+        "labs.providers.kind.on_demand",
+        lambda wanted, _emit: built if "registry.lab/prometheus:2.42.0" in wanted else [],
+    )
+    kind = Kind()
+    made = provider(kind)
+    made.up("lab")
+
+    def loaded() -> list[str]:
+        return [argv[3] for argv in kind.calls if argv[:3] == ["kind", "load", "image-archive"] and "prom" in argv[3]]
+
+    made.provide_images("lab", {"registry.lab/tools:1.0"})
+    assert loaded() == []
+    for _ in range(2):
+        made.provide_images("lab", {reference})
+    assert loaded() == [str(built[0])]
+    built[0] = Path("/cache/prometheus-ba9876543210.tar")
+    made.provide_images("lab", {reference})
+    assert len(loaded()) == 2
+    with pytest.raises(ClusterError):
+        made.provide_images("another", {reference})
