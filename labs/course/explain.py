@@ -41,7 +41,7 @@ def validate(
     try:
         return model.model_validate(document.value if value is None else value), []
     except ValidationError as error:
-        return None, [explain(model, document, item, base) for item in _relevant(error)]
+        return None, [explain(model, document, item, base) for item in _first_hand(_relevant(error))]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -59,6 +59,16 @@ def explain(model: type[BaseModel], document: Document, item: Any, base: Path_ =
     loc: Path_ = (*base, *item["loc"])
     message, hint = _sentence(model, item)
     return DataError(message, where=document.where(loc), hint=hint)
+
+
+def _first_hand(items: list[Any]) -> list[Any]:
+    """Leave out that a list is too short when that is only so because its entries are wrong, which is told."""
+    return [
+        item
+        for item in items
+        if item["type"] != "too_short"
+        or not any(o is not item and o["loc"][: len(item["loc"])] == item["loc"] for o in items)
+    ]
 
 
 def _relevant(error: ValidationError) -> list[Any]:
@@ -95,10 +105,19 @@ def _sentence(model: type[BaseModel], item: Any) -> tuple[str, str]:  # noqa: PL
     if kind == "value_error":
         said = str(ctx.get("error", item["msg"]))
         return (f"`{name}`: {said}" if name else said), ""
+    if kind == "too_short":
+        return f"`{name}` is too short", f"at least {ctx.get('min_length', 1)} wanted"
+    if kind in {"tuple_type", "list_type"}:
+        return f"`{name}` must be a list, not {_shown(item['input'])}", _as_list(item["input"])
     if kind == "string_type" and not isinstance(item["input"], (dict, list)):
         return f"`{name}` must be text, not {_shown(item['input'])}", f'write it in quotes: "{item["input"]}"'
     said = item["msg"].removeprefix("Input should be ")
     return f"`{name}` must be {said}, not {_shown(item['input'])}", ""
+
+
+def _as_list(value: Any) -> str:
+    words = value.split() if isinstance(value, str) else []
+    return f"write [{', '.join(words)}]" if 0 < len(words) <= _FEW else "write [one, two], or a line `- one` for each"
 
 
 def _name(loc: Path_) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ LEAST_WRONG = 2
 REGISTRIES = ("registry.lab/", "private.registry.lab/")
 _LITERAL = re.compile(r"`([^`\n]+)`")
 _NODE_NAME = re.compile(r"^(cpu|gpu|control-plane|worker)-\d+$")
+_PATHS = frozenset({"-f", "-k", "--filename", "--kustomize", "--patch-file"})
 _TODO = re.compile(r"\bTODO\b:?(.*)")
 _NOTE = 80
 _UNASSERTED = frozenset({"why", "id", "points", "untouched", "show"})
@@ -200,6 +201,26 @@ def fix_files(subject: Subject) -> Iterator[LintFinding]:
             yield LintFinding("manifest", error.where, error.message, error.hint)
 
 
+def fix_paths(subject: Subject) -> Iterator[LintFinding]:
+    """What a step of kubectl names by `-f` and the like lies beside its `fix.yaml`."""
+    for fix in (subject.scenario.solution, *subject.scenario.wrong):
+        document = read_document(fix.folder / "fix.yaml")
+        for index, step in enumerate(fix.file.steps):
+            for name in _named(step.kubectl):
+                if not (fix.folder / name).exists():
+                    where = document.where(("steps", index, "kubectl"))
+                    hint = "paths of kubectl begin in the folder of fix.yaml"
+                    yield LintFinding("file", where, f"there is no `{name}` beside this file", hint)
+
+
+def _named(words: Sequence[str]) -> Iterator[str]:
+    for word, after in zip(words, [*words, ""][1:], strict=True):
+        flag, _, value = word.partition("=")
+        path = value or after
+        if flag in _PATHS and path and path != "-" and "://" not in path:
+            yield path
+
+
 def node_names(subject: Subject) -> Iterator[LintFinding]:
     """No node is named: a scenario has to run on any topology that has what it requires."""
     for manifest in subject.all_manifests():
@@ -295,6 +316,7 @@ def todos(subject: Subject) -> Iterator[LintFinding]:
 
 RULES: tuple[Callable[[Subject], Iterator[LintFinding]], ...] = (
     fix_files,
+    fix_paths,
     literals,
     images,
     node_names,

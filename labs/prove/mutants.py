@@ -7,7 +7,7 @@ may be left out. A mutant that one of the wrong fixes repeats is not tried a sec
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from labs.course.models import Fix, FixFile, FixStep, Scenario
@@ -15,22 +15,13 @@ from labs.course.models import Fix, FixFile, FixStep, Scenario
 WAIT_SECONDS = 15
 """How long a mutant may wait between two of its steps: without the step it would often wait in vain."""
 
-_LOOKS = frozenset(
-    {
-        "api-resources",
-        "auth",
-        "describe",
-        "diff",
-        "events",
-        "explain",
-        "get",
-        "logs",
-        "rollout",
-        "top",
-        "version",
-        "wait",
-    }
-)
+_LOOKS = {
+    "kubectl": frozenset(
+        {"api-resources", "auth", "describe", "diff", "events", "explain", "get", "logs", "rollout", "top", "wait"}
+    ),
+    "helm": frozenset({"diff", "get", "history", "lint", "list", "show", "status", "template"}),
+    "git": frozenset({"diff", "log", "show", "status"}),
+}
 _ROLLOUT_LOOKS = frozenset({"status", "history"})
 _FILES = frozenset({"-f", "-k", "--filename", "--kustomize", "--patch-file", "--from-file"})
 _TIMEOUT = re.compile(r"^--timeout=.*$")
@@ -53,8 +44,10 @@ class Mutant:
 
 def only_looks(step: FixStep) -> bool:
     """Return whether a step changes nothing: it waits, or it reads."""
-    words = _plain(step.kubectl)
-    if not words or words[0] not in _LOOKS:
+    if not step.command:
+        return False
+    words = _plain(step.command[1:])
+    if not words or words[0] not in _LOOKS[step.command[0]]:
         return False
     return words[0] != "rollout" or (len(words) > 1 and words[1] in _ROLLOUT_LOOKS)
 
@@ -100,23 +93,29 @@ def answered(fix: Fix, solution: Fix) -> Fix:
 
 def _hurried(step: FixStep) -> FixStep:
     """Return a step that may fail, and waits only a little: what comes before it may be missing."""
-    words = [_TIMEOUT.sub(f"--timeout={WAIT_SECONDS}s", word) for word in step.kubectl]
-    if only_looks(step) and _plain(step.kubectl)[0] in {"wait", "rollout"} and words == list(step.kubectl):
-        words.append(f"--timeout={WAIT_SECONDS}s")
-    return step.model_copy(update={"kubectl": tuple(words), "expect": "any"})
+    if not step.command:
+        return step.model_copy(update={"expect": "any"})
+    program, *words = step.command
+    hurried = [_TIMEOUT.sub(f"--timeout={WAIT_SECONDS}s", word) for word in words]
+    for index, word in enumerate(hurried[:-1]):
+        if word == "--timeout":
+            hurried[index + 1] = f"{WAIT_SECONDS}s"
+    if only_looks(step) and _plain(words)[0] in {"wait", "rollout"} and hurried == words:
+        hurried.append(f"--timeout={WAIT_SECONDS}s")
+    return step.model_copy(update={program: tuple(hurried), "expect": "any"})
 
 
 def _acts(fix: Fix) -> tuple[object, ...] | None:
     """Return what a fix does, to be compared; None where files decide it."""
     acts = [step for step in fix.file.steps if not only_looks(step)]
-    if any(step.copy_ or _FILES & {word.partition("=")[0] for word in step.kubectl} for step in acts):
+    if any(step.copy_ or _FILES & {word.partition("=")[0] for word in step.command} for step in acts):
         return None
     return tuple((step.command, step.answer) for step in acts)
 
 
-def _plain(kubectl: tuple[str, ...]) -> list[str]:
+def _plain(arguments: Sequence[str]) -> list[str]:
     """Return the words without the namespace before the verb."""
-    words = list(kubectl)
+    words = list(arguments)
     while words and words[0].startswith("-"):
         alone = "=" in words[0]
         words = words[1:] if alone else words[2:]

@@ -33,7 +33,7 @@ def names(scenario: Scenario) -> frozenset[str]:
     found: set[str] = set()
     for fix in fixes(scenario):
         for step in fix.file.steps:
-            for argument in step.kubectl:
+            for argument in step.command:
                 found.update(_words(argument))
         for text in _texts(fix.folder):
             found.update(_words(text))
@@ -95,7 +95,7 @@ def acts_on_cluster(scenario: Scenario) -> bool:
     """Return whether the scenario brings or changes an object of the whole cluster, other than its namespaces."""
     kinds = {kind.lower() for kind in CLUSTER_SCOPED - {"Namespace"}}
     said = re.compile(rf"^({'|'.join(sorted(kinds))})(s|es)?(\.|/|$)")
-    typed = any(said.match(word.lower()) for fix in fixes(scenario) for step in fix.file.steps for word in step.kubectl)
+    typed = any(said.match(word.lower()) for fix in fixes(scenario) for step in fix.file.steps for word in step.command)
     written = re.compile(
         rf"^\s*[\"']?kind[\"']?:\s*[\"']?({'|'.join(sorted(CLUSTER_SCOPED - {'Namespace'}))})\b", re.MULTILINE
     )

@@ -66,6 +66,14 @@ def test_without_the_word_nothing_is_left_to_mend(root: Path, kind: Kind) -> Non
     assert lint([folder], root=root) == []
 
 
+def test_a_file_that_a_step_names_and_nobody_wrote_is_told(root: Path) -> None:
+    _, folder = made(root, "brand-new", Kind.BUILD)
+    (folder / "solution" / "service.yaml").rename(folder / "solution" / "other.yaml")
+    found = [f for f in lint([folder], root=root) if f.rule != "todo"]
+    assert [(f.rule, f.message) for f in found] == [("file", "there is no `service.yaml` beside this file")]
+    assert found[0].where.endswith("solution/fix.yaml:5")
+
+
 def test_a_diagnosis_asks_for_the_answer_first(root: Path) -> None:
     scenario, _ = made(root, "brand-new", Kind.DIAGNOSE)
     assert [m.number for m in mutants(scenario)] == [1, 2]

@@ -100,7 +100,7 @@ class Tasks:
     def apply_fix(self, name: str, fix: Fix) -> None:
         self.said.append(f"{name} {fix.id}")
         for step in fix.file.steps:
-            self.typed[name].add(step.kubectl[-1])
+            self.typed[name].add(step.command[-1])
         if name == "no-reply" and fix.id == "solution":
             self.typed[name].add("answered")
 
@@ -161,6 +161,14 @@ def test_a_mutant_that_a_wrong_fix_repeats_is_not_tried_again(tmp_path: Path) ->
     scenario = load_course(write_course(tmp_path, dict(files))).scenarios[0]
     found = [mutant.number for mutant in mutants(scenario)]
     assert found == [2]
+
+
+def test_a_mutant_of_helm_waits_as_little(tmp_path: Path) -> None:
+    helm = SOLUTION.replace(
+        "kubectl: [-n, shop, patch, deployment, web, --second]", "helm: [upgrade, web, chart, --wait, --timeout, 90s]"
+    )
+    first, _ = mutants(course_of(tmp_path, helm)[0])
+    assert first.fix.file.steps[0].command == ("helm", "upgrade", "web", "chart", "--wait", "--timeout", "15s")
 
 
 @pytest.mark.parametrize(
