@@ -235,11 +235,8 @@ def test_the_real_runner_ends_a_program_that_takes_too_long_and_feeds_it_text() 
 
 
 def test_an_image_on_demand_is_loaded_once_for_each_content(monkeypatch: pytest.MonkeyPatch) -> None:
-    built = [Path("/cache/prometheus-0123456789ab.tar")]
-    monkeypatch.setattr(
-        "labs.providers.kind.on_demand",
-        lambda wanted, _emit: built if "registry.lab/prometheus:2.42.0" in wanted else [],
-    )
+    reference, built = "registry.lab/prometheus:2.42.0", [Path("/cache/prometheus-0123456789ab.tar")]
+    monkeypatch.setattr(kind_module, "on_demand", lambda wanted, _emit: built if reference in wanted else [])
     kind = Kind()
     made = provider(kind)
     made.up("lab")
