@@ -125,7 +125,7 @@ def prove(
     repeat: Annotated[int, typer.Option("--repeat", min=1, help="Try everything so often, in random order.")] = 1,
     parallel: Annotated[
         int, typer.Option("--parallel", min=1, max=8, help="So many scenarios at once, each in its namespaces.")
-    ] = 1,
+    ] = 2,
     seed: Seed = None,
     watch: Annotated[bool, typer.Option("--watch", help="Lint and prove one scenario again at every save.")] = False,
 ) -> int:

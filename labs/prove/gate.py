@@ -66,7 +66,7 @@ def prove(
     handle = tasks.handle
     begin = clock()
     proofs = {s.id: Proof(s.id, s.digest, skipped="; ".join(tasks.lacking(s.id))) for s in chosen}
-    how = How(repeat, seed, cancelled, emit, detailed=parallel == 1, clock=clock)
+    how = How(repeat, seed, cancelled, emit, detailed=min(parallel, len(chosen)) == 1, clock=clock)
     run = _Run(tasks, proofs, done, look, how)
     if repeat > 1:
         random.Random(seed).shuffle(chosen)  # noqa: S311 - an order, no secret
