@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from labs.attempts.store import Store
 from labs.course.models import Scenario
 from labs.errors import ClusterError, LabsError, UsageError
 from labs.events import Listener, Notice
-from labs.inject import faults, files, guard, manifests, remove, restore, snapshot
+from labs.inject import faults, files, guard, manifests, remove, restore, snapshot, symptoms
 from labs.inject.api import Api
 from labs.inject.apply import apply, wait_created, wait_for
 from labs.inject.manifests import Stage as Applied
@@ -35,6 +36,7 @@ from labs.inject.snapshot import Snapshot
 from labs.providers.base import ClusterHandle
 
 EQUAL_WITHIN = 6.0
+SHOWN_BY = 2.0  # after the start began; a symptom that takes longer is not waited for here
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ def start(bench: Bench) -> None:
         NotOursError: The cluster, or a namespace, is not ours. Nothing was changed.
         ClusterError: It does not answer, or refuses an object. What had been brought is taken out again.
     """
+    begun = time.monotonic()
     with step(bench.emit, "guard", "Looking whether the cluster is ours and free"):
         stages = manifests.stages(bench.scenario)
         guard.own_cluster(bench.api, bench.handle)
@@ -123,6 +126,7 @@ def start(bench: Bench) -> None:
             with step(bench.emit, "clean", "Removing what an earlier start left"):
                 remove.remove_namespaces(bench.api, bench.namespaces)
         _inject(bench, stages)
+        _wait_shown(bench, begun + SHOWN_BY - time.monotonic())
         with step(bench.emit, "baseline", "Recording the baseline"):
             _files(bench)
             bench.note(attempt, "ready", _state(bench))
@@ -179,6 +183,15 @@ def _wait_created(bench: Bench, stages: list[Applied]) -> None:
     with step(bench.emit, "pods", "Waiting for the pods to be made") as said:
         late = wait_created(bench.api, _workloads(list(manifests.final(stages).values())))
         said += [f"no pods yet: {name}" for name in late]
+
+
+def _wait_shown(bench: Bench, seconds: float) -> None:
+    """Wait a moment for the symptoms of the task's faults; which they are is for the learner to find."""
+    wanted = symptoms.visible(bench.scenario)
+    if wanted and seconds > 0:
+        with step(bench.emit, "symptoms", "Waiting until the symptoms show", f"≤ {SHOWN_BY:.0f} s") as said:
+            if symptoms.wait_shown(bench.api, wanted, bench.namespaces, seconds=seconds, every=0.1):
+                said.append("not all of them yet")
 
 
 def _workloads(objects: list[Json]) -> list[Json]:

@@ -22,6 +22,7 @@ from labs.inject.faults._target import RESTRICTED
 
 ACTOR = "deploy-bot"
 IMAGE = "registry.lab/tools:1.0.0"
+EARLIEST = 5.0
 _UNITS = {"s": 1, "m": 60}
 _SCRIPT = """\
 import json, os, ssl, sys, time, urllib.error, urllib.request
@@ -73,12 +74,15 @@ def seconds(at: str) -> float:
     """Return the seconds of a time such as `20s` or `2m`.
 
     Raises:
-        DataError: It is none.
+        DataError: It is none, or so early that the baseline might hold it already.
     """
     match = re.fullmatch(r"([0-9]+)([sm])", at)
     if match is None:
         raise DataError(f"`{at}` is no time", hint="say it in seconds or minutes: `20s`, `2m`")
-    return float(match[1]) * _UNITS[match[2]]
+    found = float(match[1]) * _UNITS[match[2]]
+    if found < EARLIEST:
+        raise DataError(f"a fault cannot come at {at}", hint=f"a start or reset may last {EARLIEST:.0f} s")
+    return found
 
 
 def due(scenario: Scenario) -> float:

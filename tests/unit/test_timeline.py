@@ -70,6 +70,7 @@ def test_objects_come_and_go_in_time(tmp_path: Path) -> None:
     ("faults", "said"),
     [
         ("- use: cordoned_nodes\n  at: 5s", "cannot come later"),
+        ("- use: default_deny\n  with: {namespace: shop}\n  at: 4s", "cannot come at 4s"),
         ("- use: cluster_admin\n  with: {namespace: shop}\n  at: 5s", "which is in no namespace"),
     ],
 )
