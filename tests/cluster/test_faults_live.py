@@ -6,11 +6,14 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from grader.model import Json
+from labs.attempts.service import Tasks
+from labs.course.load import load_course
 from labs.course.models import Fault
 from labs.inject import faults, manifests, remove, timeline
 from labs.inject.api import Api, Refusal
@@ -18,6 +21,7 @@ from labs.inject.apply import apply
 from labs.inject.manifests import CLUSTER_SCOPED, WORKLOADS
 from labs.inject.symptoms import wait_shown
 from labs.providers.base import ClusterHandle
+from tests.unit.course_sample import BASE, FILES, write_course
 
 pytestmark = pytest.mark.cluster
 
@@ -244,3 +248,57 @@ def test_every_fault_shows_its_symptom_and_a_sound_service_shows_none(bench: Ben
 
 def _fault(use: Use) -> Fault:
     return Fault.model_validate({"use": use[0], "with": use[1]})
+
+
+SPACE = "faults-task"
+FAULTS = """\
+- use: stuck_finalizer
+  with: {kind: ConfigMap, name: settings}
+- use: missing_config_map
+  with: {deployment: web, name: settings}
+- use: patch_target
+  with: {file: kustomization.yaml, name: wbe}
+- use: service_selector
+  with: {service: web, value: wbe}
+  at: 6s"""
+SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: shop}\ndata: {a: b}\n"
+OVERLAY = "patches:\n- target: {kind: Deployment, name: web}\n  path: scale.yaml\n"
+
+
+def test_a_task_of_all_forms_of_faults_comes_back_exactly(cluster: ClusterHandle, tmp_path: Path) -> None:
+    """Files, a timed fault and a held object: started, spoiled by a learner, reset, stopped."""
+    api = Api(cluster.kubeconfig)
+    tasks = Tasks(cluster, course=load_course(_course(tmp_path)), store=tmp_path / "attempts.db")
+    mine = tasks.start("no-answer").workspace / "kustomization.yaml"
+    try:
+        for _ in range(2):
+            assert mine.read_text() == OVERLAY.replace("name: web", "name: wbe")
+            assert api.wait(lambda: _selector(api) == {"app": "wbe"}, seconds=25)
+            mine.write_text("")
+            held = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": SPACE}}
+            api.delete(held)
+            assert (api.get(held) or {})["metadata"]["deletionTimestamp"]
+            tasks.reset("no-answer")
+            assert "deletionTimestamp" not in (api.get(held) or {})["metadata"]
+            assert _selector(api) == {"app": "web"}
+    finally:
+        tasks.stop("no-answer")
+    assert api.get({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}) is None
+    api.close()
+
+
+def _course(root: Path) -> Path:
+    name = "3-services/no-answer/scenario.yaml"
+    base = BASE.replace("        args:", "        envFrom: [{configMapRef: {name: settings}}]\n        args:")
+    files = {
+        **FILES,
+        name: FILES[name].replace("- use: service_selector\n  with: {service: web, value: wbe}", FAULTS),
+        "3-services/no-answer/base/all.yaml": f"{base}---\n{SETTINGS}",
+        "3-services/no-answer/workspace/kustomization.yaml": OVERLAY,
+    }
+    return write_course(root, {path: text.replace("shop", SPACE) for path, text in files.items()})
+
+
+def _selector(api: Api) -> Any:
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": SPACE}}
+    return (api.get(service) or {})["spec"]["selector"]
