@@ -235,7 +235,8 @@ def _inner(file: ScenarioFile, folder: Path, document: Document) -> Iterator[Dat
     yield from _diagnosis(file, document)
     for index, fault in enumerate(file.faults):
         if fault.use:
-            yield from faults.check(fault.use, fault.with_, document, ("faults", index))
+            later = "at" if fault.at else "when" if fault.when != "together" else ""
+            yield from faults.check(fault.use, fault.with_, document, ("faults", index), later=later)
 
 
 def _folders(file: ScenarioFile, folder: Path, document: Document) -> Iterator[DataError]:

@@ -151,9 +151,6 @@ def _timed(scenario: Scenario, objects: dict[Key, Json]) -> list[Json]:
     chosen = sorted((f for f in scenario.file.faults if f.at), key=lambda f: timeline.seconds(f.at))
     steps, before = [], objects
     for fault in chosen:
-        if fault.use and not faults.is_manifest(fault.use):
-            hint = "use it without `at`"
-            raise DataError(f"the fault `{fault.use}` cannot come later: it is not about manifests", hint=hint)
         after = _broken(scenario, before, [fault])
         steps.append(timeline.Step(timeline.seconds(fault.at), before, after))
         before = after

@@ -69,7 +69,8 @@ def test_objects_come_and_go_in_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("faults", "said"),
     [
-        ("- use: cordoned_nodes\n  at: 5s", "cannot come later"),
+        ("- use: cordoned_nodes\n  at: 5s", r"scenario.yaml:14: .* cannot come later"),
+        ("- use: cordoned_nodes\n  when: ready", r"scenario.yaml:14: .* cannot come later"),
         ("- use: default_deny\n  with: {namespace: shop}\n  at: 4s", "cannot come at 4s"),
         ("- use: cluster_admin\n  with: {namespace: shop}\n  at: 5s", "which is in no namespace"),
     ],

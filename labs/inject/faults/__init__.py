@@ -40,14 +40,25 @@ def library() -> dict[str, ModuleType]:
     return {name: importlib.import_module(f"{__name__}.{name}") for name in sorted(found)}
 
 
-def check(use: str, with_: dict[str, Any], document: Document, loc: Path_) -> Iterator[DataError]:
-    """Yield what is wrong with a scenario's use of a library fault."""
+def check(use: str, with_: dict[str, Any], document: Document, loc: Path_, *, later: str = "") -> Iterator[DataError]:
+    """Yield what is wrong with a scenario's use of a library fault.
+
+    Args:
+        use: The fault's name.
+        with_: Its parameters.
+        document: The file that uses it.
+        loc: Where in the file.
+        later: Key that makes it come later than the rest (`when`, `at`); empty: none.
+    """
     module = library().get(use)
     if module is None:
         yield DataError(
             f"no fault is called `{use}`", where=document.where((*loc, "use")), hint=nearest(use, library())
         )
         return
+    if later and not is_manifest(use):
+        message = f"the fault `{use}` cannot come later: it is not about manifests"
+        yield DataError(message, where=document.where((*loc, later)), hint=f"leave `{later}` out")
     _, errors = validate(module.Params, document, with_, base=(*loc, "with"))
     yield from errors
 
