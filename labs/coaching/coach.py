@@ -76,7 +76,7 @@ def coach(report: Report, task: Task, cluster: Cluster) -> Report:
     return report.model_copy(
         update={
             "changes": changes[-MOST_CHANGES:],
-            "coaching": near_misses(view)[:MOST_MISSES] if where and writes else [],
+            "coaching": near_misses(view)[:MOST_MISSES] if writes and not report.passed else [],
             "time_to_first_change": (first - task.started).total_seconds() if first else None,
         }
     )

@@ -99,12 +99,13 @@ def edited_pod(view: View) -> Iterator[str]:
         if named.kind != "Pod" or named.namespace not in view.namespaces:
             continue
         maker = _maker(view, named)
-        held = [f for f in view.holding(maker) if f.path.startswith("spec.template.")] if maker is not None else []
-        paths = [_in_template(path) for path in view.changed(named)]
-        same = next((f for f in held if any(overlap(f.path, path) for path in paths)), None)
-        if same is not None:
-            yield f"you edited {named}, but {maker}, which makes it, still has `{same.path}` as it was at the start"
-        elif held and named in view.written("delete") and not view.changed(held[0].object):
+        if maker is None:
+            continue
+        held = [f for f in view.holding(maker) if f.path.startswith("spec.template.")]
+        said = _still(view, maker, {_in_template(path): path for path in view.changed(named)}, named)
+        if said:
+            yield f"you edited {named}, but {maker}, which makes it, {said}"
+        elif held and named in view.written("delete") and not view.changed(maker):
             yield f"you deleted {named}, but {maker} makes the next one from the same `spec.template`"
 
 
@@ -116,10 +117,9 @@ def edited_replica_set(view: View) -> Iterator[str]:
         maker = _maker(view, named)
         paths = view.changed(named)
         paths += ["spec.replicas" for w in view.writes if w.object == named and w.subresource == "scale"]
-        held = view.holding(maker) if maker is not None else []
-        same = next((f for f in held if any(overlap(f.path, path) for path in paths)), None)
-        if same is not None:
-            yield f"you edited {named}, but {maker}, which owns it, still has `{same.path}` as it was at the start"
+        said = _still(view, maker, {path: path for path in paths}, named) if maker is not None else ""
+        if said:
+            yield f"you edited {named}, but {maker}, which owns it, {said}"
 
 
 def elsewhere(view: View) -> Iterator[str]:
@@ -182,6 +182,29 @@ RULES: tuple[Callable[[View], Iterator[str]], ...] = (
     only_live,
     only_labels,
 )
+
+
+def _still(view: View, maker: Named, paths: dict[str, str], made: Named) -> str:
+    """Return what a maker still has, of paths that were changed in what it made; empty when nothing is sure.
+
+    Args:
+        view: What there is.
+        maker: The controller.
+        paths: Path in the maker → path in what it made.
+        made: What it made.
+    """
+    same = next((f for f in view.holding(maker) if any(overlap(f.path, path) for path in paths)), None)
+    if same is not None:
+        return f"still has `{same.path}` as it was at the start"
+    above, below = view.get(maker), view.get(made)
+    if above is None or below is None:
+        return ""
+    for path, inside in paths.items():
+        theirs, mine = value_of(above, path), value_of(below, inside)
+        # A field that the maker does not state may be a note for debugging; one that it states comes back.
+        if None not in {theirs, mine} and theirs != mine:
+            return f"has another value in `{path}`: what it makes next will not have yours"
+    return ""
 
 
 def _in_template(path: str) -> str:

@@ -54,7 +54,9 @@ async def diagnosis(pilot: Pilot[None]) -> None:
     await pilot.press("end")
     await press_until(pilot, "enter", "not graded yet")
     await press_until(pilot, "d", "recs-b-58c6d")
-    await pilot.press(*"svc/recs", "tab", *["down"] * 2, "enter", "tab", *'"status":413', "ctrl+s")
+    await pilot.press(
+        *"svc/recs", "tab", *["down"] * 2, "enter", "tab", *'"status":413', "ctrl+s", "tab"
+    )  # from the field: its cursor blinks
     await settled(pilot, "✗ wrong", "1 of 3 points", "Esc Back", "2 nodes")
 
 

@@ -139,6 +139,15 @@ def test_silence_about_a_field_that_is_not_the_fault(learner: Learner) -> None:
     assert learner.report().coaching == []
 
 
+def test_a_field_that_the_template_states_otherwise_does_not_last(learner: Learner) -> None:
+    learner.world.cluster.find("Pod", POD)["metadata"]["labels"] = {"app": "other", "note": "x"}
+    learner.wrote("patch", "pods", POD, owns={"f:metadata": {"f:labels": {"f:note": {}}}})
+    assert learner.report().coaching == [], "a label of one's own is no mistake"
+    learner.wrote("patch", "pods", POD, owns={"f:metadata": {"f:labels": {"f:app": {}}}})
+    (said,) = learner.report().coaching
+    assert "Deployment/web, which makes it, has another value in `spec.template.metadata.labels.app`" in said
+
+
 def test_a_deleted_pod_comes_back_from_the_same_template(learner: Learner) -> None:
     learner.wrote("delete", "pods", POD)
     learner.world.cluster.objects = [o for o in learner.world.cluster.objects if o["kind"] != "Pod"]
