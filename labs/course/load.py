@@ -168,7 +168,7 @@ def _scenario(folder: Path, chapter: int, errors: list[DataError]) -> Scenario |
         errors.extend(mistakes)
         return None
     mistakes.extend(_inner(file, folder, document))
-    repository = _repository(folder, mistakes)
+    repository = _repository(folder, file, mistakes)
     hints = _hints(folder / "hints.md", file, mistakes)
     debrief = _text(folder / "debrief.md", mistakes)
     fixes = [
@@ -284,6 +284,10 @@ def _fix(folder: Path, name: str, errors: list[DataError], scenario: ScenarioFil
         if step.copy_ and not (folder / step.copy_).is_dir():
             where = document.where(("steps", index, "copy"))
             errors.append(DataError(f"there is no folder `{step.copy_}` beside this file", where=where))
+        for program in ("helm", "git"):
+            if getattr(step, program) and scenario is not None and program not in scenario.requires.tools:
+                message, hint = f"`requires` does not name {program}", f"`requires: {{tools: [{program}]}}`"
+                errors.append(DataError(message, where=document.where(("steps", index, program)), hint=hint))
         if step.answer and scenario is not None:
             errors.extend(_answer(step.answer, scenario, document, ("steps", index, "answer")))
     return Fix(id=name, folder=folder, file=file)
@@ -297,7 +301,7 @@ def _answer(answer: StepAnswer, scenario: ScenarioFile, document: Document, loc:
         yield DataError(f"`cause` names no option: `{answer.cause}`", where=document.where((*loc, "cause")), hint=hint)
 
 
-def _repository(folder: Path, errors: list[DataError]) -> Repository | None:
+def _repository(folder: Path, scenario: ScenarioFile, errors: list[DataError]) -> Repository | None:
     if not (folder / "repository.yaml").is_file():
         return None
     try:
@@ -307,6 +311,9 @@ def _repository(folder: Path, errors: list[DataError]) -> Repository | None:
         return None
     file, wrong = validate(Repository, document)
     errors.extend(wrong)
+    if "git" not in scenario.requires.tools:
+        hint = "`requires: {tools: [git]}` in scenario.yaml"
+        errors.append(DataError("a repository needs git", where=document.where(("folder",)), hint=hint))
     if file is not None and (folder / "workspace" / file.folder).exists():
         where, hint = document.where(("folder",)), "its files are those of the newest commit"
         errors.append(DataError(f"`workspace/{file.folder}` exists too", where=where, hint=hint))

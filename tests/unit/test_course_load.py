@@ -121,6 +121,13 @@ MISTAKES: list[tuple[str, Change, str, str, str]] = [
         "needs exactly one of `kubectl`, `helm`, `git`, `copy` and `answer`",
         "",
     ),
+    (
+        "helm unasked",
+        spoiled(FIX, "  kubectl: [", "  helm: [list]\n#  ["),
+        f"{FIX}:4",
+        "does not name helm",
+        "tools: [helm]",
+    ),
     ("copy of nothing", spoiled(FIX, "  kubectl: [", "  copy: tree\n#  ["), f"{FIX}:4", "no folder `tree`", ""),
     (
         "kubectl as text",
