@@ -15,6 +15,7 @@ from typing import Any
 
 from grader.errors import GraderError
 from grader.expression import compile_expression
+from labs.attempts.naming import read_name
 from labs.course.load import scan
 from labs.course.models import Chapter, Course, Fix, Scenario
 from labs.course.position import Document, Path_, place, read_document, read_documents
@@ -314,6 +315,31 @@ def todos(subject: Subject) -> Iterator[LintFinding]:
                 yield LintFinding("todo", place(path, number), f"to do: {said}")
 
 
+def diagnosis(subject: Subject) -> Iterator[LintFinding]:
+    """A diagnosis names an object that is there, can be proved, and the solution gives it rightly."""
+    file, wanted = subject.scenario.file, subject.scenario.file.diagnosis
+    if wanted is None:
+        return
+    there = [read_name(f"{m.object['kind']}/{m.object['metadata']['name']}") for m in subject.all_manifests()]
+    there += [read_name(f"Namespace/{name}") for name in file.namespaces]
+    for text in wanted.components:
+        named = read_name(text)
+        if named is None or not any(obj is not None and obj.same(named) for obj in there):
+            hint = f"as Kind/name, one of {', '.join(sorted({str(obj) for obj in there}))}"
+            yield subject.finding(
+                "diagnosis", ("diagnosis", "component"), f"`component` is no object of this scenario: `{text}`", hint
+            )
+    if not wanted.evidences:
+        message, hint = "`evidence` is missing", "give a text that is in the event, log line or field that proves it"
+        yield subject.finding("diagnosis", ("diagnosis",), message, hint)
+    causes = [step.answer.cause for step in subject.scenario.solution.file.steps if step.answer]
+    if causes[-1:] != [wanted.cause]:
+        where = place(subject.scenario.solution.folder / "fix.yaml", 1)
+        message = "the solution does not answer the diagnosis" if not causes else "the solution answers another cause"
+        hint = "begin with a step `answer: {component: …, cause: …, evidence: …}`"
+        yield LintFinding("diagnosis", where, message, hint)
+
+
 RULES: tuple[Callable[[Subject], Iterator[LintFinding]], ...] = (
     fix_files,
     fix_paths,
@@ -328,6 +354,7 @@ RULES: tuple[Callable[[Subject], Iterator[LintFinding]], ...] = (
     texts,
     hints,
     todos,
+    diagnosis,
 )
 
 
