@@ -23,8 +23,8 @@ from grader.times import age_of, age_of_event, changes, times
 QUIET = 5.0
 """Seconds without a change after which an object counts as settled: endpoints and packet rules follow within two."""
 
-SCRAPED = 15.0
-"""The same where a Prometheus is asked: it hears of pods up to five seconds late, and its rates look back for ten."""
+SCRAPED = 12.0
+"""The same where a Prometheus is asked: it hears of pods up to five seconds late, and its rates look back for eight."""
 
 STARTUP = 7.0
 """Least seconds a container that runs is given to become ready, whatever its probes say: servers load libraries."""
@@ -89,7 +89,7 @@ class Pace:
     Attributes:
         startup: Most seconds that a startup probe's patience is waited for.
         slow: Factor on every patience, above 1 on a machine that is slow to answer.
-        rest: Seconds without a change after which an object counts as settled.
+        rest: Least seconds without a change after which an object counts as settled.
     """
 
     startup: float = BUDGET
@@ -98,8 +98,8 @@ class Pace:
 
     @property
     def quiet(self) -> float:
-        """The same, on this machine."""
-        return self.rest * self.slow
+        """Seconds without a change after which an object counts as settled."""
+        return max(QUIET * self.slow, self.rest)
 
 
 DEFAULT_PACE = Pace()

@@ -327,7 +327,7 @@ def scraped(value: str) -> HttpAnswer:
     return HttpAnswer(200, json.dumps({"status": "success", "data": {"resultType": "vector", "result": series}}))
 
 
-@pytest.mark.parametrize(("started", "arrives", "outcome", "at_most"), [(4, 9, "passed", 12), (60, 9, "failed", 3)])
+@pytest.mark.parametrize(("started", "arrives", "outcome", "at_most"), [(2, 8, "passed", 11), (60, 8, "failed", 3)])
 def test_what_a_prometheus_sees_late_is_waited_for_after_a_change_and_not_without_one(
     started: float, arrives: float, outcome: str, at_most: float
 ) -> None:
