@@ -15,6 +15,9 @@ from labs.course.models import Fix, FixFile, FixStep, Scenario
 WAIT_SECONDS = 15
 """How long a mutant may wait between two of its steps: without the step it would often wait in vain."""
 
+HELM_SECONDS = 30
+"""As much for a step of helm, which does something while it waits."""
+
 _LOOKS = {
     "kubectl": frozenset(
         {"api-resources", "auth", "describe", "diff", "events", "explain", "get", "logs", "rollout", "top", "wait"}
@@ -96,10 +99,11 @@ def _hurried(step: FixStep) -> FixStep:
     if not step.command:
         return step.model_copy(update={"expect": "any"})
     program, *words = step.command
-    hurried = [_TIMEOUT.sub(f"--timeout={WAIT_SECONDS}s", word) for word in words]
+    seconds = HELM_SECONDS if program == "helm" else WAIT_SECONDS
+    hurried = [_TIMEOUT.sub(f"--timeout={seconds}s", word) for word in words]
     for index, word in enumerate(hurried[:-1]):
         if word == "--timeout":
-            hurried[index + 1] = f"{WAIT_SECONDS}s"
+            hurried[index + 1] = f"{seconds}s"
     if only_looks(step) and _plain(words)[0] in {"wait", "rollout"} and hurried == words:
         hurried.append(f"--timeout={WAIT_SECONDS}s")
     return step.model_copy(update={program: tuple(hurried), "expect": "any"})

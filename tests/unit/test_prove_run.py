@@ -57,6 +57,7 @@ class Tasks:
         self.barrier: threading.Barrier | None = None
         self.broken = ""
         self.early: list[bool] = []
+        self.interrupted_by = ""
 
     @property
     def course(self) -> Any:
@@ -99,6 +100,8 @@ class Tasks:
 
     def apply_fix(self, name: str, fix: Fix) -> None:
         self.said.append(f"{name} {fix.id}")
+        if fix.id == self.interrupted_by:
+            raise KeyboardInterrupt
         for step in fix.file.steps:
             self.typed[name].add(step.command[-1])
         if name == "no-reply" and fix.id == "solution":
@@ -164,11 +167,14 @@ def test_a_mutant_that_a_wrong_fix_repeats_is_not_tried_again(tmp_path: Path) ->
 
 
 def test_a_mutant_of_helm_waits_as_little(tmp_path: Path) -> None:
-    helm = SOLUTION.replace(
-        "kubectl: [-n, shop, patch, deployment, web, --second]", "helm: [upgrade, web, chart, --wait, --timeout, 90s]"
-    )
-    first, _ = mutants(course_of(tmp_path, helm)[0])
-    assert first.fix.file.steps[0].command == ("helm", "upgrade", "web", "chart", "--wait", "--timeout", "15s")
+    scenario = course_of(tmp_path)[0]
+    steps = list(scenario.solution.file.steps)
+    typed = ("upgrade", "web", "chart", "--wait", "--timeout", "90s")
+    steps[1] = steps[1].model_copy(update={"kubectl": (), "helm": typed})
+    file = scenario.solution.file.model_copy(update={"steps": tuple(steps)})
+    solution = scenario.solution.model_copy(update={"file": file})
+    first, _ = mutants(scenario.model_copy(update={"solution": solution}))
+    assert first.fix.file.steps[0].command == ("helm", *typed[:-1], "30s")
 
 
 @pytest.mark.parametrize(
@@ -229,6 +235,15 @@ def test_cancelled_it_takes_the_task_away_and_proves_nothing(tmp_path: Path) -> 
     assert tasks.said[-1] == "stop no-answer"
     assert (report.proved, done) == (False, [])
     assert report.proofs[1].trials == []
+
+
+def test_ctrl_c_takes_the_task_away_first(tmp_path: Path) -> None:
+    tasks = Tasks(course_of(tmp_path), {"--first", "--second"})
+    tasks.interrupted_by = "relabel"
+    with pytest.raises(KeyboardInterrupt):
+        run(tasks, ["no-answer", "no-reply"])
+    assert tasks.typed == {}
+    assert tasks.said[-1] == "stop no-answer"
 
 
 def test_a_cluster_that_does_not_answer_fails_the_trial_and_the_next_scenario_is_proved(tmp_path: Path) -> None:
