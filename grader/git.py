@@ -44,7 +44,7 @@ def read(workspace: Path, folder: str, *, file: str = "", lacks: str = "") -> Re
     Args:
         workspace: The learner's folder.
         folder: Where the repository lies, relative to it.
-        file: A file to read from the newest commit, or empty.
+        file: A file to read from the newest commit, or `BRANCH:PATH` for another branch's, or empty.
         lacks: A text to search all history for, or empty.
 
     Raises:
@@ -62,7 +62,7 @@ def read(workspace: Path, folder: str, *, file: str = "", lacks: str = "") -> Re
     # -z: names with blanks or quotes as they are.
     dirty = [entry[3:] for entry in run(target, "status", "--porcelain", "-z").out.split("\0") if entry[3:]]
     message = run(target, "log", "-1", "--format=%B").out.strip() if born else ""
-    text = run(target, "cat-file", "blob", f"HEAD:{file}") if born and file else None
+    text = run(target, "cat-file", "blob", file if ":" in file else f"HEAD:{file}") if born and file else None
     here = text.out if text is not None and text.code == 0 else None
     found, left = _search(target, lacks) if lacks else ([], [])
     if lacks and not found and not run(target, "grep", "-q", "-F", "-e", lacks).code:

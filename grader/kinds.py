@@ -304,7 +304,7 @@ class Git(_Patterns):
         folder: Folder of the repository, relative to the workspace.
         branch: Branch that must be checked out; empty for any.
         clean: Whether nothing may be left uncommitted.
-        file: Path of a file in the newest commit.
+        file: Path of a file in the newest commit; `BRANCH:PATH` for the newest of another branch.
         matches: Regular expression found in that file (or, without `file`, in the newest commit's message).
         lacks: Text that no version of any file and no message may contain, whatever branch, tag or stash keeps it, such
             as a leaked key.

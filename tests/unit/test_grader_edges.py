@@ -282,6 +282,7 @@ def test_a_repository_and_what_its_history_holds(workspace: Path) -> None:
     (place,) = found.found
     assert place.startswith("a in commit ")
     assert place.endswith(", kept by main")
+    assert git.read(workspace, "repo", file="main:a").text == found.text
     clean = git.read(workspace, "repo", file="absent", lacks="never-there")
     assert (clean.text, clean.found) == (None, ())
     (workspace / "repo/a").write_text("hunter3")
