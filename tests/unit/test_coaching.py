@@ -6,17 +6,21 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from grader.model import Json, Report
+from grader.report import plain
 from labs.attempts.fieldpaths import managed, overlap, shorten
 from labs.attempts.naming import Named
 from labs.coaching.audit import Write
 from labs.coaching.faulty import Fault, faults
 from labs.coaching.nearmiss import View, near_misses
+from labs.render.report import report as rendered
+from labs.render.terminal import Terminal
 from tests.unit.diagnosis_world import FILES, ID, World
 
 POD, SET = "web-5d9c7b6f4-abcde", "web-5d9c7b6f4"
@@ -47,7 +51,7 @@ class Learner:
             "requestReceivedTimestamp": self.world.time.isoformat().replace("+00:00", "Z"),
         }
         with self.log.open("a") as file:
-            file.write(json.dumps(event) + "\n")
+            file.write(json.dumps(event, separators=(",", ":")) + "\n")  # as the API server writes it
         if owns is not None:
             found = [o for o in self.world.cluster.objects if o["metadata"]["name"] == name]
             obj = next(o for o in found if o["kind"].lower() + "s" == resource)
@@ -249,3 +253,16 @@ def test_paths_of_managed_fields() -> None:
     assert overlap("spec.args", "spec.args[1]")
     assert not overlap("spec.containers[a].image", "spec.containers[b].image")
     assert shorten([f"spec.a.b{n}" for n in range(9)] + ["status"], most=3) == ["spec.a", "status"]
+
+
+def test_the_report_tells_it_beside_the_verdict(learner: Learner) -> None:
+    learner.wrote("patch", "pods", POD, owns=in_container("image"))
+    report = learner.report()
+    bare = report.model_copy(update={"coaching": [], "changes": [], "time_to_first_change": None})
+    assert (report.points, report.passed, report.checks) == (bare.points, bare.passed, bare.checks)
+    for text in (plain(report), rendered(Terminal(StringIO()), report)):
+        assert f"you edited Pod/{POD}" in " ".join(text.split())
+        assert f"12:00:20 patch Pod/{POD} in shop: spec.containers[server].image (kubectl-edit)" in " ".join(
+            text.split()
+        )
+    assert "What you changed" not in rendered(Terminal(StringIO()), bare)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from grader.model import Outcome, Report
 from grader.report import to_json
-from labs.attempts.diagnosis import Part, options
+from labs.attempts.diagnosis import Given, Part, options
+from labs.commands.answering import ask
+from labs.course.load import load_course
 from labs.errors import ClusterError, UsageError
+from labs.render.terminal import Terminal
+from labs.shell.toolbox import commands
+from tests.unit.course_sample import write_course
 from tests.unit.diagnosis_world import ID, REFUSED, SCHEDULING, World
 
 POD = "web-5d9c7b6f4-abcde"
@@ -224,3 +230,23 @@ def test_a_task_without_a_diagnosis_says_so(tmp_path: Path) -> None:
 def test_an_unanswered_read_is_named(world: World) -> None:
     world.cluster.failing["read Event"] = "timed out"
     assert "timed out" in world.clues(ID).unread[0]
+
+
+def test_a_terminal_is_asked_for_what_was_not_given(world: World) -> None:
+    out = StringIO()
+    typed = iter(["deploy/web", "7", "It refuses large bodies.", "status", "2"])
+    scenario, now = world.scenario(ID), world.clues(ID)
+    given = ask(Terminal(out), scenario, Given(), now, read=lambda _prompt: next(typed))
+    assert (given.component, given.cause) == ("deploy/web", "limit")
+    assert given.evidence == now.search("status")[1].text
+    assert "Service/web" in out.getvalue(), "the objects there are"
+    assert "none of the causes" in out.getvalue()
+    assert REFUSED in " ".join(out.getvalue().split()), "the lines that hold the words"
+    nothing = ask(Terminal(out), scenario, Given(), now, read=lambda _prompt: "")
+    assert nothing == Given(), "an empty line leaves a part as it was"
+
+
+def test_only_a_task_that_asks_has_the_command_in_its_shell(world: World, tmp_path: Path) -> None:
+    assert "answer" in commands(world.scenario(ID))
+    plain = load_course(write_course(tmp_path / "plain")).scenarios[0]
+    assert "answer" not in commands(plain)
