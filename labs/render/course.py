@@ -43,7 +43,7 @@ def listing(
             lines.append("  no scenario yet")
         lines.append("")
     if drafts:
-        lines.append("A draft is not proved as it is now: labs prove, or labs scenarios start ID --drafts")
+        lines.append("A draft is not proved as it is now: `labs prove`, or start it with --drafts.")
     return "\n".join(lines).rstrip()
 
 
