@@ -130,6 +130,25 @@ def test_the_command_line_makes_it_and_says_what_comes_next(root: Path, monkeypa
     assert {finding["rule"] for finding in json.loads(shown.stdout)["findings"]} == {"todo"}
 
 
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["prove", "no-answer", "--all"], "name scenarios, or all of them"),
+        (["prove", "--watch"], "one scenario can be watched"),
+        (["prove", "--watch", "nobody"], "there is no scenario `nobody`"),
+        (["schema", "nothing"], "there is no schema of `nothing`"),
+        (["lint", "nowhere"], "there is no nowhere"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_a_cluster_is_asked(
+    root: Path, monkeypatch: pytest.MonkeyPatch, argv: list[str], said: str
+) -> None:
+    monkeypatch.setenv("LABS_SCENARIOS", str(root))
+    monkeypatch.setenv("LABS_STATE", str(root.parent / "state"))
+    done = CliRunner().invoke(app, argv)
+    assert (done.exit_code, said in done.stderr, "hint:" in done.stderr) == (2, True, True), done.output
+
+
 def test_schemas_are_written_on_demand(root: Path) -> None:
     assert {path.stem for path in write_schemas(root)} == set(schema())
 
