@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from grader.cluster import HttpAnswer, HttpRequest
-from grader.errors import ExpressionError, GraderError, Unanswered
+from grader.errors import ExpressionError, GraderError
 from grader.finding import Finding, Scene, given, verdict
 from grader.model import Check, Json, Metric
 from grader.snapshot import Question
@@ -60,7 +60,7 @@ def look(check: Check, scene: Scene) -> Finding:
         return verdict(passed=False, observed=error.message, expected=expected, mismatches=[error.message])
     if not series:
         nothing = "the query yields no series"
-        observed = "\n".join([nothing, *_plots(wanted, scene)])
+        observed = "\n".join([f"{nothing}{_targets(wanted, scene)}", *_plots(wanted, scene)])
         return verdict(passed=False, observed=observed, expected=expected, mismatches=[nothing])
     sign, bound = _bound(wanted)
     # NaN meets no bound: a quantile of nothing is no good news.
@@ -116,6 +116,18 @@ def _name(result: Json) -> str:
     return clean(f"{name}{{{inner}}}" if inner else name or "value", 200)
 
 
+def _targets(wanted: Metric, scene: Scene) -> str:
+    """Return which targets there are instead; nothing where that cannot be had."""
+    try:
+        results = _ask(wanted, scene, query="up")
+    except GraderError:
+        return ""
+    labels = [dict(result.get("metric") or {}) for result in results]
+    names = sorted(f"{label.get('job', '?')} {label.get('instance', '?')}" for label in labels)
+    shown = ", ".join(names[:MOST_PLOTS]) + (" and others" if len(names) > MOST_PLOTS else "")
+    return f"; targets Prometheus knows: {clean(shown, 200) or 'none'}"
+
+
 def _plots(wanted: Metric, scene: Scene) -> list[str]:
     """Return a line for each series that moved lately; nothing where that cannot be had, since it decides nothing."""
     end = scene.cluster.now()
@@ -125,7 +137,7 @@ def _plots(wanted: Metric, scene: Scene) -> list[str]:
     try:
         results = _ask(wanted, scene, **asked)
         return [line for result in results[:MOST_PLOTS] if (line := _plot(result, start.timestamp(), wanted.plot))]
-    except (GraderError, Unanswered, KeyError, TypeError, ValueError):
+    except (GraderError, KeyError, TypeError, ValueError):
         return []
 
 

@@ -262,6 +262,16 @@ def test_a_prometheus_of_the_task_that_does_not_answer_is_a_failure() -> None:
     expect(judge(check("metric", body), gone), passes=False, evidence=f"at prometheus.{NS}.svc:9090: there is none")
 
 
+def test_where_there_is_no_series_the_targets_are_named_that_are_there_instead() -> None:
+    def web(request: HttpRequest) -> HttpAnswer:
+        known = [sample("1", job="prometheus", instance="localhost:9090")]
+        return prometheus(known if request.url.endswith("query=up") else [])
+
+    body = {"query": 'up{app="web"}', "is": "== 1"}
+    evidence = "no series; targets Prometheus knows: prometheus localhost:9090"
+    expect(judge(check("metric", body), FakeCluster(http=web, now=NOW)), passes=False, evidence=evidence)
+
+
 def test_the_course_of_a_series_is_told_in_one_line() -> None:
     def web(request: HttpRequest) -> HttpAnswer:
         if "query_range" not in request.url:
