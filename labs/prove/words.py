@@ -1,6 +1,6 @@
 """What the fixes of a scenario say they do: the names they type, and the settings of nodes they change. Pure.
 
-`outside.py` asks, to know what a scenario may have left; `together.py`, to know what may run beside others.
+`trials.py` and `outside.py` ask, to know what a scenario may have left; `gate.py`, to know what may run beside others.
 """
 
 from __future__ import annotations
