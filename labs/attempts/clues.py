@@ -20,6 +20,7 @@ from grader.text import clean
 from labs.attempts.fieldpaths import leaves, segments
 from labs.attempts.naming import Named
 from labs.inject.manifests import CLUSTER_SCOPED as CLUSTER_WIDE
+from labs.inject.manifests import SCENARIO_LABEL
 from labs.inject.normal import is_derived
 
 KINDS = (
@@ -129,7 +130,7 @@ def gather(cluster: Cluster, namespaces: Sequence[str], kinds: Iterable[str] = (
     clues = Clues()
     wanted = dict.fromkeys([*KINDS, "Node", *(k for k in kinds if k not in {"Secret", "Namespace"})])
     lists = [Objects(kind=k, namespace=ns) for k in wanted if k not in CLUSTER_WIDE for ns in namespaces]
-    lists += [Objects(kind=k) for k in wanted if k in CLUSTER_WIDE]
+    lists += [Objects(kind=k, selector="" if k == "Node" else SCENARIO_LABEL) for k in wanted if k in CLUSTER_WIDE]
     events = [Objects(kind="Event", namespace=ns) for ns in dict.fromkeys([*namespaces, "default"])]
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="clues") as pool:
         for objects in pool.map(lambda what: _read(cluster, what, clues), lists):
