@@ -206,11 +206,14 @@ INFER = [
     (LoadAnswer(50, {200: 40}, {"timeout": 10}), {"error_rate": 0.1}, False, "10 × timed out"),
     (LoadAnswer(0), {}, False, "0 of 0 requests"),
     (LoadAnswer(50, {200: 50}, behind=900), {}, True, "the client was late by up to 900 ms"),
+    (LoadAnswer(50, {200: 50}, p99=400, behind=200), {"p99_ms": 250}, None, "this machine is too busy to measure"),
+    (LoadAnswer(50, {200: 50}, p99=400, behind=100), {"p99_ms": 250}, False, "p99 400 ms"),
+    (LoadAnswer(50, {200: 49}, p99=400, behind=200), {"p99_ms": 250}, False, "49 of 50 requests"),
 ]
 
 
 @pytest.mark.parametrize(("answer", "bounds", "passes", "evidence"), INFER)
-def test_infer(answer: LoadAnswer, bounds: Json, passes: bool, evidence: str) -> None:
+def test_infer(answer: LoadAnswer, bounds: Json, passes: bool | None, evidence: str) -> None:
     asked: list[LoadRequest] = []
 
     def load(request: LoadRequest) -> LoadAnswer:
