@@ -172,7 +172,7 @@ def _scenario(folder: Path, chapter: int, errors: list[DataError]) -> Scenario |
     hints = _hints(folder / "hints.md", file, mistakes)
     debrief = _text(folder / "debrief.md", mistakes)
     fixes = [
-        _fix(folder / "wrong" / name, name, mistakes, file) for name in file.wrong if (folder / "wrong" / name).is_dir()
+        _fix(folder / "wrong" / name, name, mistakes, file) for name in file.wrong if name in _wrong_folders(folder)
     ]
     errors.extend(mistakes)
     if mistakes or solution is None:
@@ -247,17 +247,22 @@ def _folders(file: ScenarioFile, folder: Path, document: Document) -> Iterator[D
         if name.rstrip("/") not in have:
             hint = nearest(name.rstrip("/"), have)
             yield DataError(f"there is no folder `{name}` in this scenario", where=document.where(loc), hint=hint)
-    wrong = folder / "wrong"
-    present = {p.name for p in _entries(wrong)} if wrong.is_dir() else set()
+    present = _wrong_folders(folder)
     for index, name in enumerate(file.wrong):
         if name not in present:
             hint = nearest(name, present)
-            yield DataError(f"there is no folder `wrong/{name}`", where=document.where(("wrong", index)), hint=hint)
+            yield DataError(f"there is no folder `wrong/{name[:80]}`", where=document.where(("wrong", index)), hint=hint)
     for name in sorted(present - set(file.wrong)):
         message = f"`wrong/{name}` lies in the folder and is not listed under `wrong`"
         yield DataError(
             message, where=document.where(("wrong",)), hint=f"add `{name}` to `wrong`, or remove the folder"
         )
+
+
+def _wrong_folders(folder: Path) -> set[str]:
+    """Return the names that are there; a name of the file is never made a path, it may be anything."""
+    wrong = folder / "wrong"
+    return {path.name for path in _entries(wrong) if path.is_dir()} if wrong.is_dir() else set()
 
 
 def _diagnosis(file: ScenarioFile, document: Document) -> Iterator[DataError]:

@@ -171,7 +171,7 @@ def control_character(sheet: Sheet) -> bytes:
 
 
 def key_twice(sheet: Sheet) -> str:
-    name = sheet.text.split(":", 1)[0].split("\n")[-1]
+    name = next(line.partition(":")[0] for line in sheet.text.splitlines() if line[:1].isalpha())
     return f"{sheet.text.rstrip()}\n{name}: again\n"
 
 
