@@ -47,14 +47,16 @@ def table(results: dict[str, Any]) -> str:
         "",
         f"{about['rounds']} alternating rounds of {about['seconds']:g} s, {about['connections']} connections, ",
     ]
-    lines[-1] += f"× raw by CPU time, server and client on one core each of {about['cpu']}, Python {about['python']}, "
+    lines[-1] += (
+        f"× raw by requests a second, server and client on one core each of {about['cpu']}, Python {about['python']}, "
+    )
     lines[-1] += f"onnxruntime {about['onnxruntime']}; load of the machine at the start: {about['load']:.1f}."
     return "\n".join(lines)
 
 
 def _times_raw(workload: dict[str, Any], key: str) -> str:
-    """Throughput against the bare model's, by CPU time: what a core to itself would show, however busy the machine."""
-    return f"{workload['raw']['cpu_us'] / workload[key]['cpu_us']:.2f}" if key in workload else "–"
+    """Throughput against the bare model's, on the same core."""
+    return f"{workload[key]['rps'] / workload['raw']['rps']:.2f}" if key in workload else "–"
 
 
 def into(readme: Path, text: str) -> None:
