@@ -51,7 +51,7 @@ class Entrance:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._infer = Infer(state)
+        self.infer = Infer(state)
         self._api: Any = None
         self._gate = threading.Lock()
 
@@ -59,7 +59,7 @@ class Entrance:
         """Answer one request."""
         path = scope.get("path", "")
         if is_infer(path):
-            await self._infer(scope, receive, send)
+            await self.infer(scope, receive, send)
         elif path in {"/v2/health/live", "/v2/health/ready"} and scope["method"] == "GET":
             await _send(live() if path.endswith("live") else ready(self._state), send)
         else:

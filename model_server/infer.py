@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from model_server.runtime import Model
     from model_server.state import State
+    from model_server.worker import Outputs
 
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
@@ -35,6 +37,7 @@ Headers = list[tuple[bytes, bytes]]
 _JSON = (b"content-type", b"application/json")
 _BINARY = (b"content-type", b"application/octet-stream")
 _CLOSE = (b"connection", b"close")
+_OK = b"HTTP/1.1 200 OK"
 _HEADERS = frozenset({b"content-length", b"inference-header-content-length", b"content-encoding", b"traceparent"})
 
 
@@ -58,6 +61,9 @@ class Infer:
 
     Args:
         state: Models, settings, and whether the server drains.
+
+    Attributes:
+        limit: Most bytes of a body.
     """
 
     def __init__(self, state: State) -> None:
@@ -65,6 +71,7 @@ class Infer:
         self._tracer = state.tracer
         self._access = logs.AccessLog(state.settings.access_log)
         self._failures = logs.Throttle()
+        self.limit = state.settings.max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -76,16 +83,13 @@ class Infer:
         model: Model | None = None
         try:
             try:
-                model = self._find(scope)
+                model = self._find(scope["path"], scope["method"])
                 model.in_flight += 1
                 _read_headers(scope["headers"], incoming)
                 headers, body, ended = await self._answer(model, incoming, receive)
                 status = 200
             except ServerError as error:
-                status = error.status
-                headers, body = [_JSON, *error.headers], orjson.dumps({"error": error.message})
-                ended = perf_counter()
-                self._failed(model, error, ended - began)
+                status, headers, body, ended = self._refused(model, error, began)
             except asyncio.CancelledError:
                 if model is not None:
                     model.stats.outcomes["cancelled"] += 1
@@ -101,13 +105,64 @@ class Infer:
             headers.append(_CLOSE)  # keep-alive clients have to find another pod
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+        self._told(status, model, incoming, ended - began, len(body))
+
+    def at_once(self, path: str, raw: Headers, body: bytes) -> bytes | None:
+        """Answer a whole request for which nothing has to be waited, in a single call; `direct` asks.
+
+        Args:
+            path: Of a POST.
+            raw: The request's headers, names in lower case.
+            body: All of it.
+
+        Returns:
+            The whole response of a connection that is kept, or None for a request that has to take the usual way.
+        """
+        began = perf_counter()
+        state = self._state
+        try:
+            model = self._find(path, "POST", count=False)
+            worker = model.worker
+        except ServerError:
+            return None  # told and counted on the usual way
+        if state.draining_since is not None or not worker.may_run_inline(1):
+            return None
+        incoming = _Incoming()
+        state.last_infer = time.monotonic()
+        status = 200
+        try:
+            _read_headers(raw, incoming)
+            if incoming.encoding:
+                return None
+            start = perf_counter()
+            request = codec.decode(body, incoming.json_length, model)
+            seconds = perf_counter() - start
+            if request.rows > 1 and not worker.may_run_inline(request.rows):
+                return None
+            state.faults.maybe_fail()
+            headers, content, ended = self._encoded(
+                model, request, worker.run_inline(request.feeds, request.rows), seconds
+            )
+        except ServerError as error:
+            status, headers, content, ended = self._refused(model, error, began)
+        model.stats.request.observe(ended - began)
+        self._told(status, model, incoming, ended - began, len(content))
+        return _response(status, headers, content)
+
+    def _refused(self, model: Model | None, error: ServerError, began: float) -> tuple[int, Headers, bytes, float]:
+        """Return status, headers, body and the end on the performance counter; counts the failure."""
+        ended = perf_counter()
+        self._failed(model, error, ended - began)
+        return error.status, [_JSON, *error.headers], orjson.dumps({"error": error.message}), ended
+
+    def _told(self, status: int, model: Model | None, incoming: _Incoming, seconds: float, size: int) -> None:
         wants = self._access.wants()
         if wants or self._tracer is not None:
-            self._observe(status, model, incoming, ended - began, len(body) if wants else None)
+            self._observe(status, model, incoming, seconds, size if wants else None)
 
-    def _find(self, scope: Scope) -> Model:
+    def _find(self, path: str, method: str, *, count: bool = True) -> Model:
         """Take the path apart: /v2/models/NAME/infer or /v2/models/NAME/versions/VERSION/infer."""
-        parts = scope["path"].split("/")
+        parts = path.split("/")
         try:
             if len(parts) == 5:  # noqa: PLR2004 - the first form
                 model = self._state.repository.find(parts[3])
@@ -116,15 +171,15 @@ class Infer:
             else:
                 raise NotFound("no such path")  # noqa: TRY301 - counted like an unknown model
         except NotFound:
-            self._state.unknown_requests += 1
+            self._state.unknown_requests += count
             raise
-        if scope["method"] != "POST":
+        if method != "POST":
             raise MethodNotAllowed("infer wants POST", headers=((b"allow", b"POST"),))
         return model
 
     async def _answer(self, model: Model, incoming: _Incoming, receive: Receive) -> tuple[Headers, bytes, float]:
         """Return headers, body and the end on the performance counter; counts a success."""
-        limit = self._state.settings.max_body_bytes
+        limit = self.limit
         worker = model.worker
         message = await receive()
         body = message.get("body", b"")
@@ -137,18 +192,25 @@ class Infer:
         decoded = perf_counter()
         self._state.faults.maybe_fail()
         if worker.may_run_inline(request.rows):
-            outputs = worker.run_inline(Job(request.feeds, request.rows, request.key, decoded))
+            outputs = worker.run_inline(request.feeds, request.rows)
         else:
             timeout = request.timeout_s
             if own := model.config.deadline_seconds:
                 timeout = min(timeout, own) if timeout else own
             job = Job(request.feeds, request.rows, request.key, decoded, timeout, _gone(receive))
             outputs = await worker.submit(job)
+        return self._encoded(model, request, outputs, decoded - start)
+
+    @staticmethod
+    def _encoded(
+        model: Model, request: codec.Request, outputs: Outputs, decode_seconds: float
+    ) -> tuple[Headers, bytes, float]:
+        """Return headers, body and the end on the performance counter; counts a success."""
         ran = perf_counter()
         content, json_length = codec.encode(request, model, outputs)
         ended = perf_counter()
         stats = model.stats
-        stats.decode.add(decoded - start)
+        stats.decode.add(decode_seconds)
         stats.encode.add(ended - ran)
         stats.outcomes["success"] += 1
         stats.last_inference = time.time()
@@ -179,6 +241,13 @@ class Infer:
         if trace_id:
             about["trace_id"] = trace_id
         self._access.write(status=status, duration_ms=round(seconds * 1000, 3), response_bytes=size, **about)
+
+
+def _response(status: int, headers: Headers, content: bytes) -> bytes:
+    """Return a whole HTTP response in one piece."""
+    head = _OK if status == 200 else b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())  # noqa: PLR2004 - HTTP
+    lines = [head, *(b"%s: %s" % header for header in headers), b"content-length: %d" % len(content), b"", content]
+    return b"\r\n".join(lines)
 
 
 def _gone(receive: Receive) -> Callable[[], bool] | None:

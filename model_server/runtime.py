@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, thread_time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from model_server.stats import ModelStats
 from model_server.worker import Feeds, Outputs, Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from model_server.config import Settings
     from model_server.faults import Faults
     from model_server.model_config import Artifact, ModelConfig
@@ -122,6 +124,7 @@ class Model:
         self._settings = settings
         self._faults = faults
         self._session: Any = None
+        self._execute: Callable[[Feeds], Outputs] = _not_open
         self._worker: Worker | None = None
         self._halves = False
 
@@ -194,6 +197,7 @@ class Model:
         """
         self.problem = f"failed to load: {reason}"
         self._session = None
+        self._execute = _not_open
         path = str(self.source) if isinstance(self.source, Path) else "artifact"
         logs.event(
             logging.ERROR, "model failed to load", model=self.name, version=self.version, path=path, reason=reason
@@ -209,6 +213,7 @@ class Model:
         if self._worker is not None:
             self._worker.stop()
         self._worker = self._session = None
+        self._execute = _not_open
 
     def _locate(self) -> Path:
         """Return the real file, fetched if need be, and remember what it looked like."""
@@ -237,6 +242,7 @@ class Model:
         self.active_providers = self._session.get_providers()
         self.inputs = {tensor.name: _tensor(tensor) for tensor in self._session.get_inputs()}
         self.outputs = {tensor.name: _tensor(tensor) for tensor in self._session.get_outputs()}
+        self._execute = _executor(self._session, list(self.outputs))
         self._check_signature()
         everything = [*self.inputs.values(), *self.outputs.values()]
         self.batchable = self.config.batch_limit > 1 and _same_first_dimension(everything)
@@ -282,7 +288,7 @@ class Model:
         try:
             if self._halves:
                 return self._run_halves(feeds)
-            outputs: Outputs = self._session.run(None, feeds)
+            outputs: Outputs = self._execute(feeds)
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
             if type(error).__name__ == "InvalidArgument":  # a class of the compiled module, without a stable import
@@ -320,3 +326,20 @@ class Model:
             name: np.concatenate([array, np.repeat(array[-1:], full - rows, axis=0)]) for name, array in feeds.items()
         }
         return [output[:rows] for output in self.run(padded)]
+
+
+def _not_open(_feeds: Feeds) -> Outputs:
+    raise NotReady("the model is not open")
+
+
+def _executor(session: Any, outputs: list[str]) -> Callable[[Feeds], Outputs]:
+    """Return what runs a session.
+
+    `InferenceSession.run` checks the feeds, which are checked already, and goes over to other execution providers by
+    itself when one fails, which must not happen unseen; the session below it does neither and saves 4 µs a run.
+    """
+    inner = getattr(session, "_sess", None)
+    if inner is None:
+        return lambda feeds: cast("Outputs", session.run(None, feeds))
+    run = inner.run
+    return lambda feeds: cast("Outputs", run(outputs, feeds, None))

@@ -9,17 +9,20 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
 from model_server import logs
+from model_server.direct import DirectProtocol
 from model_server.errors import StartupError
 
 if TYPE_CHECKING:
     from types import FrameType
 
+    from model_server.entrance import Entrance
     from model_server.state import State
 
 _BACKLOG = 2048
@@ -86,11 +89,11 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run(application: Any, listener: socket.socket, state: State) -> None:
+def run(application: Entrance, listener: socket.socket, state: State) -> None:
     """Serve until a signal ends it; returns after the drain.
 
     Args:
-        application: ASGI.
+        application: ASGI, with the infer path in front.
         listener: Open.
         state: Of this server.
     """
@@ -98,6 +101,7 @@ def run(application: Any, listener: socket.socket, state: State) -> None:
     logs.event(logging.INFO, "listening", host=host, port=port)
     config = uvicorn.Config(
         application,
+        http=cast("Any", partial(DirectProtocol, application.infer)),  # uvicorn calls it and asks for no more
         ws="none",
         lifespan="off",
         log_config=None,

@@ -166,19 +166,23 @@ class Worker:
         """
         return not self._queue and not self._busy and self._quick < self._inline_below and rows <= self._batch_limit
 
-    def run_inline(self, job: Job) -> Outputs:
-        """Run the job here and now; only where `may_run_inline` allows it.
+    def run_inline(self, feeds: Feeds, rows: int) -> Outputs:
+        """Run here and now; only where `may_run_inline` allows it.
+
+        Args:
+            feeds: Input tensors by name.
+            rows: Size of the first dimension.
 
         Raises:
             ServerError: It could not be run.
         """
         began = perf_counter()
-        result = self._run_one(job)
+        result = self._run_one(feeds)
         seconds = perf_counter() - began
         self._average_in(seconds, seconds)
         stats = self._stats
-        stats.executed(job.rows, seconds)
-        stats.queue.observe(began - job.queued_at)
+        stats.executed(rows, seconds)
+        stats.queue.observe(0.0)
         stats.compute.observe(seconds)
         if isinstance(result, ServerError):
             raise result
@@ -240,12 +244,12 @@ class Worker:
 
     def _execute(self, jobs: list[Job]) -> _Done:
         began, busy = perf_counter(), self._clock()
-        results = self._run_batch(jobs) if len(jobs) > 1 else [self._run_one(jobs[0])]
+        results = self._run_batch(jobs) if len(jobs) > 1 else [self._run_one(jobs[0].feeds)]
         return _Done(jobs, results, began, perf_counter() - began, self._clock() - busy)
 
-    def _run_one(self, job: Job) -> Outputs | ServerError:
+    def _run_one(self, feeds: Feeds) -> Outputs | ServerError:
         try:
-            return self._run(job.feeds)
+            return self._run(feeds)
         except ServerError as error:
             return error
         except Exception as error:  # noqa: BLE001 - the thread must outlive whatever a model does
@@ -253,10 +257,10 @@ class Worker:
 
     def _run_batch(self, jobs: list[Job]) -> list[Outputs | ServerError]:
         feeds = {name: np.concatenate([job.feeds[name] for job in jobs]) for name in jobs[0].feeds}
-        joined = Job(feeds, sum(job.rows for job in jobs), None)
-        outputs = self._run_one(joined)
-        if isinstance(outputs, ServerError) or any(len(tensor) != joined.rows for tensor in outputs):
-            return [self._run_one(job) for job in jobs]  # one bad request must not fail its neighbours
+        rows = sum(job.rows for job in jobs)
+        outputs = self._run_one(feeds)
+        if isinstance(outputs, ServerError) or any(len(tensor) != rows for tensor in outputs):
+            return [self._run_one(job.feeds) for job in jobs]  # one bad request must not fail its neighbours
         results: list[Outputs | ServerError] = []
         start = 0
         for job in jobs:

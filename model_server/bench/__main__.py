@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from model_server import models
-from model_server.bench import contenders, load, report
+from model_server.bench import contenders, limits, load, report
 
 CONTENDERS = ("floor", "bare", "observed")
 WORKLOADS = ("mlp-json", "conv-json", "conv-binary")
@@ -72,6 +72,24 @@ def _workload(name: str, folder: Path, arguments: argparse.Namespace) -> dict[st
     }
 
 
+def _limits(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Measure the server at its limits, with the model whose run is long enough to queue behind."""
+    file = folder / "conv" / "1" / "model.onnx"
+    request = _request("conv", [1, *models.CONV_INPUT], binary=True)
+    how = {"seconds": arguments.seconds * 2, "connections": arguments.connections}
+    found: dict[str, Any] = {}
+    with contenders.start("bare", file=file, request=request, core=arguments.server_core, models=folder) as server:
+        found["overload"] = limits.overload(server, request, **how)
+    if reason := limits.why_no_quota():
+        return found | {"quota": {"skipped": reason}}
+    with (
+        limits.one_cpu() as group,
+        contenders.start("bare", file=file, request=request, core=None, models=folder, group=group) as server,
+    ):
+        found["quota"] = limits.quota(server, request, **how)
+    return found
+
+
 def _middle(key: str, values: list[float]) -> float:
     """Return the least CPU time, since other processes can only add to it, and the median of everything else."""
     return min(values) if key == "cpu_us" else statistics.median(values)
@@ -115,6 +133,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--server-core", type=int, default=0)
     parser.add_argument("--client-core", type=int, default=1)
     parser.add_argument("--workload", choices=WORKLOADS, action="append", help="default: all")
+    parser.add_argument(
+        "--limits", action="store_true", help="also a quota of one CPU, and twice the load it can carry"
+    )
     parser.add_argument("--readme", action="store_true", help="renew the table in the README")
     arguments = parser.parse_args(argv)
     os.sched_setaffinity(0, {arguments.client_core})
@@ -125,6 +146,8 @@ def main(argv: list[str]) -> int:
         models.write_conv(folder)
         for workload in arguments.workload or WORKLOADS:
             results["workloads"][workload] = _workload(workload, folder, arguments)
+        if arguments.limits:
+            results["limits"] = _limits(folder, arguments)
     sys.stdout.write(json.dumps(results, indent=2) + "\n")
     if arguments.readme:
         report.into(Path(__file__).parents[1] / "README.md", report.table(results))

@@ -61,15 +61,18 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def start(name: str, *, file: Path, request: bytes, core: int, models: Path) -> Iterator[Contender]:
+def start(
+    name: str, *, file: Path, request: bytes, core: int | None, models: Path, group: str = ""
+) -> Iterator[Contender]:
     """Start a server, wait for its first answer, and end it afterwards.
 
     Args:
         name: floor, bare or observed.
         file: The model, for the floor.
         request: A whole HTTP request that a working server answers with 200.
-        core: To pin it to.
+        core: To pin it to; None for any.
         models: The model repository, for the server.
+        group: File of a cgroup that the server writes itself into before it starts.
     """
     port = _free_port()
     environment = dict(os.environ)
@@ -80,7 +83,11 @@ def start(name: str, *, file: Path, request: bytes, core: int, models: Path) -> 
         environment |= {"MODEL_PATH": str(models), "MODEL_NAME": file.parts[-3], "HOST": "127.0.0.1", "PORT": str(port)}
         environment |= OBSERVED if name == "observed" else {}
     began = time.monotonic()
-    process = subprocess.Popen(["taskset", "-c", str(core), *command], env=environment, stdout=subprocess.DEVNULL)
+    cores = f"0-{(os.cpu_count() or 1) - 1}" if core is None else str(core)
+    entering = ["sh", "-c", 'echo $$ > "$0" && exec "$@"', group] if group else []
+    process = subprocess.Popen(
+        [*entering, "taskset", "-c", cores, *command], env=environment, stdout=subprocess.DEVNULL
+    )
     try:
         while not _answers(port, request):
             if process.poll() is not None or time.monotonic() - began > _START_S:

@@ -47,14 +47,42 @@ def table(results: dict[str, Any]) -> str:
         "",
         f"{about['rounds']} alternating rounds of {about['seconds']:g} s, {about['connections']} connections, ",
     ]
-    lines[-1] += f"× raw by CPU time, server and client on one core each of {about['cpu']}, Python {about['python']}, "
+    lines[-1] += (
+        f"× raw by requests a second, server and client on one core each of {about['cpu']}, Python {about['python']}, "
+    )
     lines[-1] += f"onnxruntime {about['onnxruntime']}; load of the machine at the start: {about['load']:.1f}."
+    lines += _at_the_limits(results.get("limits", {}))
     return "\n".join(lines)
 
 
+def _at_the_limits(found: dict[str, Any]) -> list[str]:
+    lines = []
+    if twice := found.get("overload"):
+        lines += ["", _twice(twice)]
+    quota = found.get("quota", {})
+    if quota.get("periods"):
+        lines += ["", _quota(quota)]
+    return lines
+
+
+def _twice(twice: dict[str, Any]) -> str:
+    return (
+        f"Twice the load that it can carry (conv, binary): {twice['accepted']:,} accepted with a p99 of "
+        f"{twice['accepted_p99_to_full']:.1f} × that of full load, {twice['refused']:,} refused with 503 and "
+        f"`Retry-After` (p99 {twice['refused_p99_ms']:.0f} ms), {twice['lost']} lost."
+    )
+
+
+def _quota(quota: dict[str, Any]) -> str:
+    return (
+        f"A quota of one CPU at four fifths of its capacity: p99 {quota['p99_to_p50']:.1f} × p50, "
+        f"{quota['throttled_share']:.0%} of the periods throttled."
+    )
+
+
 def _times_raw(workload: dict[str, Any], key: str) -> str:
-    """Throughput against the bare model's, by CPU time: what a core to itself would show, however busy the machine."""
-    return f"{workload['raw']['cpu_us'] / workload[key]['cpu_us']:.2f}" if key in workload else "–"
+    """Throughput against the bare model's, on the same core."""
+    return f"{workload[key]['rps'] / workload['raw']['rps']:.2f}" if key in workload else "–"
 
 
 def into(readme: Path, text: str) -> None:
