@@ -251,7 +251,9 @@ def _folders(file: ScenarioFile, folder: Path, document: Document) -> Iterator[D
     for index, name in enumerate(file.wrong):
         if name not in present:
             hint = nearest(name, present)
-            yield DataError(f"there is no folder `wrong/{name[:80]}`", where=document.where(("wrong", index)), hint=hint)
+            yield DataError(
+                f"there is no folder `wrong/{name[:80]}`", where=document.where(("wrong", index)), hint=hint
+            )
     for name in sorted(present - set(file.wrong)):
         message = f"`wrong/{name}` lies in the folder and is not listed under `wrong`"
         yield DataError(
