@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labs import paths
-from labs.course.explain import nearest, validate
+from labs.course.explain import M, nearest, validate
 from labs.course.models import Chapter, ChapterFile, Course, Fix, FixFile, Scenario, ScenarioFile, StepAnswer
 from labs.course.position import Document, Path_, place, read_document, read_text
 from labs.course.repository import Repository
@@ -107,16 +107,24 @@ def _subfolders(root: Path, errors: list[DataError]) -> Iterator[Path]:
             errors.append(DataError("this folder is no chapter", where=place(path), hint=hint))
 
 
+def _read(model: type[M], path: Path, errors: list[DataError]) -> tuple[M | None, Document | None]:
+    """Return a file as its model and as the document it is; None for what cannot be had, with the mistakes told."""
+    try:
+        document = read_document(path)
+    except DataError as error:
+        errors.append(error)
+        return None, None
+    file, wrong = validate(model, document)
+    errors.extend(wrong)
+    return file, document
+
+
 def _chapter(folder: Path, errors: list[DataError]) -> Chapter | None:
     match = CHAPTER.match(folder.name)
     number, slug = (int(match[1]), match[2]) if match else (0, folder.name)
-    try:
-        document = read_document(folder / "chapter.yaml")
-    except DataError as error:
-        errors.append(error)
+    file, document = _read(ChapterFile, folder / "chapter.yaml", errors)
+    if document is None:
         return None
-    file, wrong = validate(ChapterFile, document)
-    errors.extend(wrong)
     if file is not None and file.number not in {None, number}:
         hint = f"the folder says {number}"
         errors.append(DataError(f"`number` is {file.number}", where=document.where(("number",)), hint=hint))
@@ -156,13 +164,10 @@ def _scenario_folders(folder: Path, errors: list[DataError]) -> Iterator[Path]:
 
 def _scenario(folder: Path, chapter: int, errors: list[DataError]) -> Scenario | None:
     mistakes: list[DataError] = list(_strangers(folder))
-    try:
-        document = read_document(folder / "scenario.yaml")
-    except DataError as error:
-        errors.extend([*mistakes, error])
+    file, document = _read(ScenarioFile, folder / "scenario.yaml", mistakes)
+    if document is None:
+        errors.extend(mistakes)
         return None
-    file, wrong = validate(ScenarioFile, document)
-    mistakes.extend(wrong)
     solution = _fix(folder / "solution", "solution", mistakes, file)
     if file is None:
         errors.extend(mistakes)
@@ -278,14 +283,8 @@ def _diagnosis(file: ScenarioFile, document: Document) -> Iterator[DataError]:
 
 
 def _fix(folder: Path, name: str, errors: list[DataError], scenario: ScenarioFile | None) -> Fix | None:
-    try:
-        document = read_document(folder / "fix.yaml")
-    except DataError as error:
-        errors.append(error)
-        return None
-    file, wrong = validate(FixFile, document)
-    errors.extend(wrong)
-    if file is None:
+    file, document = _read(FixFile, folder / "fix.yaml", errors)
+    if file is None or document is None:
         return None
     for index, step in enumerate(file.steps):
         if step.copy_ and not (folder / step.copy_).is_dir():
@@ -311,13 +310,9 @@ def _answer(answer: StepAnswer, scenario: ScenarioFile, document: Document, loc:
 def _repository(folder: Path, scenario: ScenarioFile, errors: list[DataError]) -> Repository | None:
     if not (folder / "repository.yaml").is_file():
         return None
-    try:
-        document = read_document(folder / "repository.yaml")
-    except DataError as error:
-        errors.append(error)
+    file, document = _read(Repository, folder / "repository.yaml", errors)
+    if document is None:
         return None
-    file, wrong = validate(Repository, document)
-    errors.extend(wrong)
     if "git" not in scenario.requires.tools:
         hint = "`requires: {tools: [git]}` in scenario.yaml"
         errors.append(DataError("a repository needs git", where=document.where(("folder",)), hint=hint))
