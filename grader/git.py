@@ -22,14 +22,10 @@ MOST_BYTES = 4 * 1024 * 1024
 MOST_HISTORY = 64 * 1024 * 1024
 """Bytes of all versions of all files; what is larger is not searched."""
 
-ENV = {
-    "PATH": os.defpath,
-    "HOME": "/nonexistent",
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_TERMINAL_PROMPT": "0",
-    "LC_ALL": "C",
-}
+UNSET = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
+"""Environment in which git has no settings of this machine or its user, and asks nobody."""
+
+ENV = {"PATH": os.defpath, "HOME": "/nonexistent", "LC_ALL": "C", **UNSET}
 
 # A repository may name programs to run (monitors, hooks, filters, differs); whoever grades must not run them.
 _HARMLESS = (

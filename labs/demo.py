@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from grader.model import Report
 from labs import providers
 from labs.attempts.service import Tasks
-from labs.course.models import Fix, FixFile, FixStep, Scenario
+from labs.course.models import Fix, FixStep, Scenario
 from labs.errors import UsageError
 from labs.events import Listener, Notice
 from labs.providers.base import Phase, Provider
@@ -231,8 +231,7 @@ class Demo:
         """Apply a fix one step at a time, so that each command stands above what it did."""
         for step in fix.file.steps:
             self._tell(Typed(_typed(step, name)))
-            one = fix.model_copy(update={"file": FixFile(about=fix.file.about, steps=(step,))})
-            tasks.apply_fix(name, one, emit=self._emit)
+            tasks.apply_fix(name, fix.with_steps((step,)), emit=self._emit)
 
     def _grade(self, tasks: Tasks, row: Row, expected: str, *, settle: float | None = None) -> str:
         self._tell(Typed(self._labs(f"scenarios check {row.scenario}")))

@@ -21,7 +21,7 @@ from labs.attempts.fieldpaths import leaves, segments
 from labs.attempts.naming import Named
 from labs.inject.manifests import CLUSTER_SCOPED as CLUSTER_WIDE
 from labs.inject.manifests import SCENARIO_LABEL
-from labs.inject.normal import is_derived
+from labs.inject.normal import controller_of, is_derived
 
 KINDS = (
     *("Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Service", "EndpointSlice"),
@@ -101,8 +101,7 @@ class Clues:
         """Return an object and the controllers above it."""
         chain = [name_of(obj)]
         while True:
-            refs = obj["metadata"].get("ownerReferences") or []
-            owner = next((ref for ref in refs if ref.get("controller")), None)
+            owner = controller_of(obj)
             if owner is None or len(chain) > 5:  # noqa: PLR2004 - nothing real is nested deeper
                 return chain
             above = Named(str(owner.get("kind", "")), str(owner.get("name", "")), chain[0].namespace)

@@ -20,7 +20,6 @@ from labs.attempts.history import Story
 from labs.attempts.naming import Named, read_name
 from labs.course.models import Diagnosis, Option, Scenario
 from labs.errors import ClusterError, UsageError
-from labs.inject.manifests import final, stages
 
 PARTS = ("component", "cause", "evidence")
 MOST_SEEN = 40
@@ -125,11 +124,6 @@ def asked(scenario: Scenario) -> Diagnosis:
             f"the task {scenario.id} asks for no diagnosis", hint=f"repair it, then: labs scenarios check {scenario.id}"
         )
     return found
-
-
-def kinds(scenario: Scenario) -> list[str]:
-    """Return the kinds of the scenario's own objects: evidence may be in any of them."""
-    return sorted({obj["kind"] for obj in final(stages(scenario)).values()})
 
 
 def options(scenario: Scenario) -> list[Option]:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from grader import git
 from labs import tools
 from labs.attempts import workspace
 from labs.attempts.steps import step
@@ -23,11 +24,9 @@ _FIND: dict[str, Callable[[], Path]] = {
     "helm": tools.helm,
     "git": lambda: tools.require("git"),
 }
-# No editor, no question, no settings of whoever runs it: the task's repository brings a name to commit with.
+# No editor either: the task's repository brings a name to commit with.
 _GIT = {
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_TERMINAL_PROMPT": "0",
+    **git.UNSET,
     "GIT_EDITOR": "true",
     "GIT_SEQUENCE_EDITOR": "true",
     "FILTER_BRANCH_SQUELCH_WARNING": "1",

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from labs.inject.normal import plural
+
 # kind → short names, as `kubectl api-resources` has them; plurals follow from the kind
 _SHORT = {
     "Pod": ("po",),
@@ -52,14 +54,6 @@ _SHORT = {
     "APIService": (),
 }
 _WRITTEN = re.compile(r"^\s*([A-Za-z][\w.-]*)\s*(?:/|\s)\s*(?:([\w.-]+)\s*/\s*)?([\w.:-]+)\s*$")
-
-
-def plural(kind: str) -> str:
-    """Return a kind's plural as it stands in paths: `networkpolicies`."""
-    low = kind.lower()
-    if low.endswith(("s", "x", "ch")):
-        return low if low == "endpoints" else f"{low}es"
-    return f"{low[:-1]}ies" if low.endswith("y") else f"{low}s"
 
 
 _KINDS = {

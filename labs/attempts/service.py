@@ -30,6 +30,7 @@ from labs.course.load import load_course
 from labs.course.models import Course, Fix, Scenario, StepAnswer
 from labs.errors import ClusterError, UsageError
 from labs.events import Listener, State, Step, silent
+from labs.inject import manifests
 from labs.inject.api import Api
 from labs.providers.base import ClusterHandle
 
@@ -220,7 +221,7 @@ class Tasks:
         scenario, story = self.scenario(scenario_id), self._started(scenario_id)
         cluster = self._look(scenario)
         try:
-            found = clues.gather(cluster, scenario.file.namespaces, diagnosis.kinds(scenario))
+            found = clues.gather(cluster, scenario.file.namespaces, manifests.kinds(scenario))
         finally:
             cluster.close()
         if scenario.file.diagnosis is not None and (fresh := diagnosis.seen(scenario, story, found)):

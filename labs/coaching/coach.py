@@ -6,10 +6,11 @@ or about the cluster: a report without coaching is still a report.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -25,7 +26,8 @@ from labs.coaching.audit import Write
 from labs.coaching.faulty import Fault, faults
 from labs.coaching.nearmiss import Manifest, View, near_misses
 from labs.course.models import Scenario
-from labs.inject.manifests import CLUSTER_SCOPED, final, stages
+from labs.inject import manifests
+from labs.inject.manifests import CLUSTER_SCOPED
 from labs.inject.normal import is_derived
 
 MOST_MISSES = 4
@@ -64,11 +66,12 @@ class Task:
 def coach(report: Report, task: Task, cluster: Cluster) -> Report:
     """Return the report with what the learner changed and, unless it passed, what came close."""
     where = faults(task.scenario) if not report.passed else []
-    writes = _written(task, where)
+    kinds = cache(lambda: manifests.kinds(task.scenario))  # reads files, so once, and only when it is asked
+    writes = _written(task, where, kinds)
     live = _read(cluster, _wanted(task, writes, where)) if writes or task.log is None else []
     if task.log is None:
         writes = list(_from_objects(live, task.since))
-    changes = [_change(write, live, task.since) for write in writes if _own(write.object, task)]
+    changes = [_change(write, live, task.since) for write in writes if _own(write.object, task, kinds)]
     first = min((w.at for w in writes if w.at >= task.started), default=None)
     view = View(
         task.since, task.namespaces, writes, where, live, list(_manifests(task, cluster)) if where else [], task.busy
@@ -82,19 +85,19 @@ def coach(report: Report, task: Task, cluster: Cluster) -> Report:
     )
 
 
-def _own(named: Named, task: Task) -> bool:
+def _own(named: Named, task: Task, kinds: Callable[[], list[str]]) -> bool:
     if named.namespace or named.kind == "Namespace":
         return (named.namespace or named.name) in task.namespaces
-    return named.kind == "Node" or named.kind in {obj["kind"] for obj in final(stages(task.scenario)).values()}
+    return named.kind == "Node" or named.kind in kinds()
 
 
-def _written(task: Task, where: Iterable[Fault]) -> list[Write]:
+def _written(task: Task, where: Iterable[Fault], kinds: Callable[[], list[str]]) -> list[Write]:
     """Return the writes that belong to the task: in its namespaces, cluster-wide, or to a namesake elsewhere."""
     if task.log is None:
         return []
     alike = {(f.object.kind, f.object.name) for f in where}
     found = audit.read(task.log, task.since)
-    return [w for w in found if _own(w.object, task) or (w.object.kind, w.object.name) in alike]
+    return [w for w in found if _own(w.object, task, kinds) or (w.object.kind, w.object.name) in alike]
 
 
 def _wanted(task: Task, writes: list[Write], where: list[Fault]) -> list[Objects]:

@@ -19,6 +19,7 @@ from labs.attempts.naming import Named
 from labs.coaching.audit import Write
 from labs.coaching.faulty import Fault, value_of
 from labs.coaching.touched import fields
+from labs.inject.normal import controller_of
 
 _RESTART = "spec.template.metadata.annotations[kubectl.kubernetes.io/restartedAt]"
 _EDITS = frozenset({"patch", "update"})
@@ -215,7 +216,7 @@ def _maker(view: View, named: Named) -> Named | None:
     """Return what makes a Pod or ReplicaSet: by its owners, or, once it is gone or let go, by its name's form."""
     top, obj = named, view.get(named)
     while obj is not None:
-        owner = next((ref for ref in obj["metadata"].get("ownerReferences") or [] if ref.get("controller")), None)
+        owner = controller_of(obj)
         if owner is None:
             break
         top = Named(str(owner["kind"]), str(owner["name"]), named.namespace)

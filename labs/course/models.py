@@ -5,6 +5,7 @@ No I/O here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
@@ -206,6 +207,10 @@ class Fix(Spec):
     id: str
     folder: Path
     file: FixFile
+
+    def with_steps(self, steps: Iterable[FixStep]) -> Fix:
+        """Return the same fix with other steps."""
+        return self.model_copy(update={"file": self.file.model_copy(update={"steps": tuple(steps)})})
 
 
 class Scenario(Spec):

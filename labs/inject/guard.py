@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from grader.model import Json
 from labs.errors import ClusterError, NotOursError
 from labs.inject.api import Api
-from labs.inject.manifests import SCENARIO_LABEL
+from labs.inject.manifests import scenario_of
 from labs.providers.base import OWNER_CONFIGMAP, OWNER_NAMESPACE, ClusterHandle
 
 READY_WITHIN = 20.0
@@ -47,7 +47,7 @@ def namespaces(api: Api, names: Sequence[str], scenario_id: str) -> dict[str, Js
             strict=True,
         )
     )
-    foreign = [n for n, obj in found.items() if obj is not None and _label(obj) != scenario_id]
+    foreign = [n for n, obj in found.items() if obj is not None and scenario_of(obj) != scenario_id]
     if foreign:
         said = ", ".join(f"`{n}`" for n in foreign)
         raise NotOursError(
@@ -85,10 +85,6 @@ def nodes(api: Api, *, least: int = 1, scenario_nodes_may_fail: bool = False) ->
         f"the task needs {least} ready node{'s' * (least != 1)}; not ready: {bad}",
         hint="`labs status` tells why, `labs up` repairs the cluster",
     )
-
-
-def _label(obj: Json) -> str:
-    return str((obj["metadata"].get("labels") or {}).get(SCENARIO_LABEL, ""))
 
 
 def _ready(node: Json) -> str:

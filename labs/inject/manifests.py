@@ -181,6 +181,11 @@ def images(objects: Iterable[Json]) -> set[str]:
     return found
 
 
+def kinds(scenario: Scenario) -> list[str]:
+    """Return the kinds of the scenario's own objects."""
+    return sorted({obj["kind"] for obj in final(stages(scenario)).values()})
+
+
 def is_absent(obj: Json) -> bool:
     """Return whether a manifest says that its object is not there."""
     return (obj["metadata"].get("annotations") or {}).get(ABSENT) == "true"
@@ -220,6 +225,11 @@ def _with_namespaces(scenario: Scenario, objects: list[Json]) -> list[Json]:
         if name not in named
     ]
     return [_labelled(scenario, o) for o in [*missing, *objects]]
+
+
+def scenario_of(obj: Json) -> str:
+    """Return the id of the scenario whose label an object carries, empty where it carries none."""
+    return str((obj["metadata"].get("labels") or {}).get(SCENARIO_LABEL, ""))
 
 
 def _labelled(scenario: Scenario, obj: Json) -> Json:

@@ -1,6 +1,7 @@
 """The normal form of an object: what an author or a learner decides, without what the cluster adds by itself. Pure.
 
-`snapshot.py` compares objects in this form, byte for byte; `restore.py` writes them back from it.
+`snapshot.py` compares objects in this form, byte for byte; `restore.py` writes them back from it. What the API's
+conventions say of any object, its controller and its kind's plural, stands here too.
 """
 
 from __future__ import annotations
@@ -36,13 +37,27 @@ _CONTROLLED_TAINTS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/"
 PROBER = "labs.io/prober"
 
 
+def plural(kind: str) -> str:
+    """Return a kind's plural as it stands in paths: `networkpolicies`."""
+    low = kind.lower()
+    if low.endswith(("s", "x", "ch")):
+        return low if low == "endpoints" else f"{low}es"
+    return f"{low[:-1]}ies" if low.endswith("y") else f"{low}s"
+
+
+def controller_of(obj: Json) -> Json | None:
+    """Return the reference to what controls an object, None where nothing does."""
+    references: list[Json] = obj["metadata"].get("ownerReferences") or []
+    return next((reference for reference in references if reference.get("controller")), None)
+
+
 def is_derived(obj: Json) -> bool:
     """Return whether the cluster made the object from others, or it is the grader's: nobody decided it."""
     meta = obj["metadata"]
     kind, labels = obj["kind"], meta.get("labels") or {}
     if kind in _DERIVED_KINDS or PROBER in labels:
         return True
-    if any(owner.get("controller") for owner in meta.get("ownerReferences") or []):
+    if controller_of(obj) is not None:
         return True
     if kind == "EndpointSlice":
         return str(labels.get("endpointslice.kubernetes.io/managed-by", "")).endswith("controller.k8s.io")

@@ -18,7 +18,7 @@ from labs.inject.api import Api, Refusal, label
 from labs.inject.apply import apply, wait_for
 from labs.inject.held import free
 from labs.inject.manifests import WORKLOADS, Stage, final, is_absent
-from labs.inject.normal import PROBER, normal
+from labs.inject.normal import PROBER, controller_of, normal
 from labs.inject.snapshot import Snapshot, build, key_text
 
 GONE_WITHIN = 15.0
@@ -98,8 +98,7 @@ def fresh_pods(api: Api, namespaces: Sequence[str]) -> None:
     """
     pod = api.resource("v1", "Pod")
     pods = [p for found in api.together(lambda n: api.items(pod, n, f"!{PROBER}"), namespaces) for p in found]
-    owned = [p for p in pods if any(o.get("controller") for o in p["metadata"].get("ownerReferences") or [])]
-    api.together(api.delete, owned)
+    api.together(api.delete, [p for p in pods if controller_of(p) is not None])
 
 
 def _always_anew(name: str, obj: Json, plan: Difference, stages: Sequence[Stage]) -> bool:

@@ -15,7 +15,7 @@ from grader.model import Json, Objects
 from labs.course.models import Scenario
 from labs.inject import faults
 from labs.inject.api import Api, Resource
-from labs.inject.manifests import CLUSTER_SCOPED, SCENARIO_LABEL, live_faults
+from labs.inject.manifests import CLUSTER_SCOPED, SCENARIO_LABEL, live_faults, scenario_of
 from labs.inject.normal import is_derived, normal
 
 _NOT_LISTED = frozenset({"events", "leases", "controllerrevisions", "endpoints"})
@@ -134,8 +134,7 @@ def foreign(api: Api, named: Sequence[Objects], scenario_id: str) -> list[Json]:
     for what in named:
         resource = api.resource(what.api_version, what.kind)
         for obj in api.items(resource, what.namespace or "", what.selector):
-            labels = obj["metadata"].get("labels") or {}
-            if what.name in {"", obj["metadata"]["name"]} and labels.get(SCENARIO_LABEL) != scenario_id:
+            if what.name in {"", obj["metadata"]["name"]} and scenario_of(obj) != scenario_id:
                 found[key_text(obj)] = obj
     return list(found.values())
 
@@ -155,11 +154,7 @@ def strays(api: Api, known: Iterable[str], namespaces: Sequence[str], scenario_i
     """Return cluster-scoped objects that came after `known` was taken and name one of the task's namespaces."""
     before = set(known)
     found = [o for o in cluster_scoped(api) if key_text(o) not in before]
-    return [o for o in found if mentions(o, set(namespaces)) or _label(o) == scenario_id]
-
-
-def _label(obj: Json) -> str:
-    return str((obj["metadata"].get("labels") or {}).get(SCENARIO_LABEL, ""))
+    return [o for o in found if mentions(o, set(namespaces)) or scenario_of(o) == scenario_id]
 
 
 def mentions(value: Any, words: set[str]) -> bool:

@@ -19,6 +19,7 @@ from grader.model import Json
 from labs.course.models import Scenario
 from labs.errors import DataError
 from labs.inject.faults._target import RESTRICTED
+from labs.inject.normal import plural
 
 ACTOR = "deploy-bot"
 IMAGE = "registry.lab/tools:1.0.0"
@@ -141,24 +142,17 @@ def difference(before: Json, after: Json) -> Json:
     return patch
 
 
-def _plural(kind: str) -> str:
-    word = kind.lower()
-    if word.endswith("y"):
-        return f"{word[:-1]}ies"
-    return f"{word}es" if word.endswith("s") else f"{word}s"
-
-
 def _path(obj: Json, *, named: bool) -> str:
     api, meta = obj["apiVersion"], obj["metadata"]
     root = f"/apis/{api}" if "/" in api else f"/api/{api}"
-    path = f"{root}/namespaces/{meta['namespace']}/{_plural(obj['kind'])}"
+    path = f"{root}/namespaces/{meta['namespace']}/{plural(obj['kind'])}"
     return f"{path}/{meta['name']}" if named else f"{path}?fieldManager={ACTOR}"
 
 
 def _rule(method: str, obj: Json) -> Json:
     rule = {
         "apiGroups": [obj["apiVersion"].rpartition("/")[0]],
-        "resources": [_plural(obj["kind"])],
+        "resources": [plural(obj["kind"])],
         "verbs": [{"POST": "create"}.get(method, method.lower())],
     }
     return rule if method == "POST" else {**rule, "resourceNames": [obj["metadata"]["name"]]}

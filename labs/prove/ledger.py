@@ -103,20 +103,15 @@ class Ledger:
 
     def current(self, scenario: Scenario) -> bool:
         """Return whether a scenario is proved as it is now."""
-        entry = self.entries().get(scenario.id)
-        return entry is not None and entry.digest == digest(scenario)
+        return not self._changed([scenario])
 
     def drafts(self, scenarios: Iterable[Scenario]) -> set[str]:
         """Return those that are not proved as they are now; none where the course keeps no ledger."""
-        if not self.exists():
-            return set()
-        entries = self.entries()
-        return {s.id for s in scenarios if s.id not in entries or entries[s.id].digest != digest(s)}
+        return set(self._changed(scenarios)) if self.exists() else set()
 
     def choose(self, scenarios: Sequence[Scenario], seed: int) -> Choice:
         """Return what is to be proved: what has changed, and a tenth of the rest, drawn by the seed."""
-        entries = self.entries()
-        changed = tuple(s.id for s in scenarios if s.id not in entries or entries[s.id].digest != digest(s))
+        changed = self._changed(scenarios)
         rest = sorted({s.id for s in scenarios} - set(changed))
         sampled = random.Random(seed).sample(rest, math.ceil(len(rest) / TENTH))  # noqa: S311 - a sample, no secret
         return Choice(changed, tuple(sorted(sampled)))
@@ -134,6 +129,10 @@ class Ledger:
             else:
                 entries.pop(scenario.id, None)
             self._write(entries)
+
+    def _changed(self, scenarios: Iterable[Scenario]) -> tuple[str, ...]:
+        entries = self.entries()
+        return tuple(s.id for s in scenarios if s.id not in entries or entries[s.id].digest != digest(s))
 
     def _write(self, entries: dict[str, Entry]) -> None:
         # One line for each scenario, sorted: two branches that prove different ones merge.

@@ -82,7 +82,7 @@ def without_waits(fix: Fix) -> Fix:
     steps = list(fix.file.steps)
     while len(steps) > 1 and only_looks(steps[-1]):
         steps.pop()
-    return fix.model_copy(update={"file": fix.file.model_copy(update={"steps": tuple(steps)})})
+    return fix.with_steps(steps)
 
 
 def answered(fix: Fix, solution: Fix) -> Fix:
@@ -90,8 +90,7 @@ def answered(fix: Fix, solution: Fix) -> Fix:
     given = [step for step in solution.file.steps if step.answer]
     if not given or any(step.answer for step in fix.file.steps):
         return fix
-    steps = (*given, *fix.file.steps)
-    return fix.model_copy(update={"file": fix.file.model_copy(update={"steps": steps})})
+    return fix.with_steps((*given, *fix.file.steps))
 
 
 def _hurried(step: FixStep) -> FixStep:

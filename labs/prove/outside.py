@@ -21,7 +21,7 @@ from grader.model import Json
 from labs.course.models import Scenario
 from labs.inject import faults, snapshot
 from labs.inject.api import Api
-from labs.inject.manifests import SCENARIO_LABEL, live_faults
+from labs.inject.manifests import live_faults, scenario_of
 from labs.inject.normal import is_derived, normal
 from labs.prove import words
 from labs.providers.base import ClusterHandle
@@ -94,11 +94,11 @@ class Outside:
         return found
 
     def _of_another(self, obj: Json) -> bool:
-        return _label(obj) not in {"", self.scenario.id}
+        return scenario_of(obj) not in {"", self.scenario.id}
 
     def _own(self, obj: Json) -> bool:
         spaces = set(self.scenario.file.namespaces)
-        if _label(obj) == self.scenario.id:
+        if scenario_of(obj) == self.scenario.id:
             return True
         if obj["kind"] == "Namespace":
             return obj["metadata"]["name"] in spaces
@@ -127,10 +127,6 @@ def settings(objects: Iterable[Json]) -> dict[str, str]:
 
 def _kind(key: str) -> str:
     return key.partition(": ")[2].partition(" ")[0]
-
-
-def _label(obj: Json) -> str:
-    return str((obj["metadata"].get("labels") or {}).get(SCENARIO_LABEL, ""))
 
 
 def around(handle: ClusterHandle, scenario: Scenario) -> Outside:
