@@ -2,5 +2,5 @@
 
 `__main__` is the command line, `contenders` starts what is measured, `load` asks, `floor` is the least a Python server
 can do, `raw` runs the model without any server, `limits` overloads it and gives it a quota, `steady` offers requests at
-a rate, `report` writes the README's table. The server uses nothing of it.
+a rate, `wire` reads HTTP for them, `report` writes the README's table. The server uses nothing of it.
 """

@@ -14,7 +14,9 @@ import onnxruntime
 import orjson
 import uvloop
 
-_LENGTH, _JSON_LENGTH = b"content-length: ", b"inference-header-content-length: "
+from model_server.bench.wire import LENGTH, number
+
+_JSON_LENGTH = b"inference-header-content-length: "
 
 
 class Floor(asyncio.Protocol):
@@ -41,10 +43,10 @@ class Floor(asyncio.Protocol):
         head = self._buffer.find(b"\r\n\r\n")
         if head < 0:
             return
-        size = _number(self._buffer, _LENGTH, head)
+        size = number(self._buffer, LENGTH, head)
         if len(self._buffer) < head + 4 + size:
             return
-        json_size = _number(self._buffer, _JSON_LENGTH, head)
+        json_size = number(self._buffer, _JSON_LENGTH, head)
         body = self._buffer[head + 4 :]
         self._buffer = b""
         self._transport.write(self._answer(body, json_size))
@@ -67,19 +69,11 @@ class Floor(asyncio.Protocol):
         answer = {"model_name": "m", "model_version": "1", "outputs": [described]}
         content = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
         more = b"%s%d\r\n" % (_JSON_LENGTH, len(content)) if json_size else b""
-        return b"HTTP/1.1 200 OK\r\n%s%d\r\n%s\r\n%s%s" % (_LENGTH, len(content) + len(extra), more, content, extra)
+        return b"HTTP/1.1 200 OK\r\n%s%d\r\n%s\r\n%s%s" % (LENGTH, len(content) + len(extra), more, content, extra)
 
 
 def _copy(body: bytes, at: int) -> Any:
     return np.frombuffer(body[at:], np.float32)
-
-
-def _number(data: bytes, name: bytes, end: int) -> int:
-    at = data.find(name, 0, end)
-    if at < 0:
-        return 0
-    at += len(name)
-    return int(data[at : data.index(b"\r\n", at)])
 
 
 async def _serve(port: int, file: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import cast
 
-_LENGTH = b"content-length: "
+from model_server.bench.wire import LENGTH, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,7 @@ class _Asker(asyncio.Protocol):
                 return
             if not self._buffer.startswith(b"HTTP/1.1 200"):
                 self.failed += 1
-            at = self._buffer.find(_LENGTH, 0, head) + len(_LENGTH)
-            self._missing = int(self._buffer[at : self._buffer.index(b"\r\n", at)]) + head + 4 - len(self._buffer)
+            self._missing = number(self._buffer, LENGTH, head) + head + 4 - len(self._buffer)
             self._buffer = b""
         else:
             self._missing -= len(data)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import cast
 
-_LENGTH = b"content-length: "
+from model_server.bench.wire import LENGTH, number
+
 _MOST_CONNECTIONS = 512
 _PATIENCE_S = 5.0  # for answers after the last request was sent
 
@@ -62,9 +63,7 @@ class _Line(asyncio.Protocol):
         head = self._buffer.find(b"\r\n\r\n")
         if head < 0:
             return
-        at = self._buffer.find(_LENGTH, 0, head) + len(_LENGTH)
-        size = int(self._buffer[at : self._buffer.index(b"\r\n", at)])
-        if len(self._buffer) < head + 4 + size:
+        if len(self._buffer) < head + 4 + number(self._buffer, LENGTH, head):
             return
         self._load.answered(int(self._buffer[9:12]), perf_counter() - self._due, b"\r\nretry-after: " in self._buffer)
         self._buffer = b""
