@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from labs import longrun, paths, tools
-from labs.errors import DataError, MachineError
-from labs.events import Listener, Progress, State, Step
-from labs.images import recipe
+from labs import paths
+from labs.errors import DataError
+from labs.events import Listener, State, Step
+from labs.images import debian, recipe
 from labs.providers.engine import catalog, store
 
 if TYPE_CHECKING:
@@ -83,31 +81,25 @@ def local_tar(base: Base, scratch: Path, emit: Listener) -> Path:
     target = local_path(base)
     if cached := store.lookup(target):
         return cached
-    started = time.monotonic()
-    emit(Step(STEP, "Debian base of the images", State.RUNNING, f"mmdebstrap, about {EXPECTED_SECONDS:.0f} s"))
     draft = scratch / "base.tar"
-
-    def progress(elapsed: float) -> None:
-        done = min(elapsed, EXPECTED_SECONDS)
-        emit(Progress(STEP, done, EXPECTED_SECONDS, "seconds", elapsed, EXPECTED_SECONDS))
-
     spec, _ = read_spec()
-    log = longrun.log_file("base")
-    try:
-        longrun.run(_command(spec, draft), env=environment(scratch), progress=progress, log=log, own_world=True)
-    except longrun.CommandFailedError as error:
-        emit(Step(STEP, "Debian base of the images", State.FAILED, error.reason))
-        raise MachineError(f"The Debian base cannot be made: {error.reason} (all of it: {log})", hint=_HINT) from error
-    seconds = time.monotonic() - started
+    seconds = debian.run(_JOB, _options(spec), draft, spec=spec, scratch=scratch, emit=emit)
     path = store.add(target, draft, origin="build", seconds=seconds)
     for other in target.parent.glob("local-*.tar"):
         if other != path:
             store.remove(other)
-    emit(Step(STEP, "Debian base of the images", State.DONE, f"{path.stat().st_size >> 20} MiB", seconds))
+    emit(Step(_JOB.step, _JOB.title, State.DONE, f"{path.stat().st_size >> 20} MiB", seconds))
     return path
 
 
-_HINT = "look at apt's sources (apt-get update must work), or use a registry: LABS_IMAGE_BASE=public, or a bundle"
+_JOB = debian.Job(
+    step=STEP,
+    title="Debian base of the images",
+    expected=EXPECTED_SECONDS,
+    log="base",
+    failure="The Debian base cannot be made",
+    hint="look at apt's sources (apt-get update must work), or use a registry: LABS_IMAGE_BASE=public, or a bundle",
+)
 
 
 def read_spec() -> tuple[dict[str, Any], str]:
@@ -124,32 +116,11 @@ def read_spec() -> tuple[dict[str, Any], str]:
         raise DataError(f"The base's recipe cannot be read: {error}", where=f"{source}:1") from error
 
 
-def _command(spec: Mapping[str, Any], target: Path) -> list[str]:
-    command = [str(tools.require("mmdebstrap")), "--quiet", "--variant=essential"]
+def _options(spec: Mapping[str, Any]) -> list[str]:
+    options = ["--variant=essential"]
     if _HOOK.is_dir():  # else `usrmerge` comes in, and all of Perl with it
-        command.append(f"--hook-dir={_HOOK}")
-    command += ['--aptopt=Acquire::Languages "none"', '--aptopt=APT::Install-Recommends "false"']
-    command.append('--aptopt=APT::Sandbox::User "root"')  # the cache folder is closed to _apt
-    command += ["--dpkgopt=force-unsafe-io", f"--include={','.join(spec['packages'])}"]
-    command += [f"--dpkgopt=path-exclude={pattern}" for pattern in spec["exclude"]]
-    command.append(f"--customize-hook={_COMPILE}")
-    unwanted = " ".join(f'"$1"/{pattern}' for pattern in spec["remove"])
-    command.append(f"--customize-hook=rm -rf {unwanted}")
-    return [*command, str(spec["suite"]), str(target), *sources(spec)]
-
-
-def sources(spec: Mapping[str, Any]) -> list[str]:
-    """Return what mmdebstrap takes as sources: this machine's own where they are of the suite, else its own default."""
-    for path in (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list")):
-        try:
-            text = path.read_text()
-        except OSError:
-            continue
-        if re.search(rf"^(?:Suites:|deb )[^#\n]*\b{spec['suite']}\b", text, re.MULTILINE):
-            return [str(path)]
-    return []
-
-
-def environment(scratch: Path) -> dict[str, str]:
-    """Return the environment in which mmdebstrap makes the same bytes from the same packages."""
-    return {**os.environ, "SOURCE_DATE_EPOCH": "0", "TMPDIR": str(scratch), "LC_ALL": "C.UTF-8"}
+        options.append(f"--hook-dir={_HOOK}")
+    options += ["--dpkgopt=force-unsafe-io", f"--include={','.join(spec['packages'])}"]
+    options += [f"--dpkgopt=path-exclude={pattern}" for pattern in spec["exclude"]]
+    options.append(f"--customize-hook={_COMPILE}")
+    return [*options, debian.remove(spec["remove"])]

@@ -5,13 +5,10 @@ Called by the builder. The packages are of the base's suite and from the same so
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
-from labs import longrun, tools
-from labs.errors import MachineError
-from labs.events import Listener, Progress, State, Step
-from labs.images import base
+from labs.events import Listener, State, Step
+from labs.images import base, debian
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,32 +30,15 @@ def unpack(names: Sequence[str], target: Path, scratch: Path, emit: Listener) ->
     Raises:
         MachineError: mmdebstrap is missing or fails; the hint names the ways out.
     """
-    step, title = f"image:packages-{names[0]}", f"Debian packages {', '.join(names)}"
-    started = time.monotonic()
-    emit(Step(step, title, State.RUNNING, f"mmdebstrap, about {EXPECTED_SECONDS:.0f} s"))
-
-    def progress(elapsed: float) -> None:
-        emit(Progress(step, min(elapsed, EXPECTED_SECONDS), EXPECTED_SECONDS, "seconds", elapsed, EXPECTED_SECONDS))
-
-    log = longrun.log_file(f"packages-{names[0]}")
-    command = [*_command(names), str(target)]
+    job = debian.Job(
+        step=f"image:packages-{names[0]}",
+        title=f"Debian packages {', '.join(names)}",
+        expected=EXPECTED_SECONDS,
+        log=f"packages-{names[0]}",
+        failure=f"The packages {', '.join(names)} cannot be had",
+        hint="look at apt's sources (apt-get update must work), or bring a bundle: labs bundle import FILE",
+    )
+    options = ["--variant=extract", "--format=directory", f"--include={','.join(names)}", debian.remove(_DROPPED)]
     spec, _ = base.read_spec()
-    try:
-        longrun.run(
-            [*command, *base.sources(spec)], env=base.environment(scratch), progress=progress, log=log, own_world=True
-        )
-    except longrun.CommandFailedError as error:
-        emit(Step(step, title, State.FAILED, error.reason))
-        told = f"The packages {', '.join(names)} cannot be had: {error.reason} (all of it: {log})"
-        hint = "look at apt's sources (apt-get update must work), or bring a bundle: labs bundle import FILE"
-        raise MachineError(told, hint=hint) from error
-    emit(Step(step, title, State.DONE, "", time.monotonic() - started))
-
-
-def _command(names: Sequence[str]) -> list[str]:
-    command = [str(tools.require("mmdebstrap")), "--quiet", "--variant=extract", "--format=directory"]
-    command += ['--aptopt=Acquire::Languages "none"', '--aptopt=APT::Install-Recommends "false"']
-    command.append('--aptopt=APT::Sandbox::User "root"')  # the cache folder is closed to _apt
-    unwanted = " ".join(f'"$1"/{name}' for name in _DROPPED)
-    spec, _ = base.read_spec()
-    return [*command, f"--include={','.join(names)}", f"--customize-hook=rm -rf {unwanted}", str(spec["suite"])]
+    seconds = debian.run(job, options, target, spec=spec, scratch=scratch, emit=emit)
+    emit(Step(job.step, job.title, State.DONE, "", seconds))
