@@ -12,19 +12,10 @@ from grader.model import Json
 from labs.inject.api import Api
 from labs.inject.normal import normal
 
-_NOT_HELD = frozenset({"events", "leases"})
-
 
 def free(api: Api, objects: Iterable[Json]) -> None:
     """Take the finalizers off raw objects that are to go; Kubernetes' own stay, as their controllers come."""
     api.together(lambda o: _take(api, o), [o for o in objects if normal(o)["metadata"].get("finalizers")])
-
-
-def free_all(api: Api, namespaces: Iterable[str]) -> None:
-    """Do the same with everything in these namespaces."""
-    kinds = [r for r in api.resources() if r.namespaced and r.listable and r.plural not in _NOT_HELD]
-    lists = api.together(lambda wanted: api.items(*wanted), [(r, n) for r in kinds for n in namespaces])
-    free(api, [obj for found in lists for obj in found])
 
 
 def _take(api: Api, obj: Json) -> None:

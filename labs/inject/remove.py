@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from grader.model import Json
 from labs.errors import ClusterError
 from labs.inject.api import Api, Refusal
-from labs.inject.held import free_all
+from labs.inject.held import free
 from labs.inject.manifests import WORKLOADS
 
 GONE_WITHIN = 20.0
@@ -38,9 +38,10 @@ def remove_namespaces(api: Api, names: Sequence[str], *, seconds: float = GONE_W
     api.together(lambda n: api.delete_all(pod, n), left)
     api.together(api.delete, left.values())
     last: dict[str, Json] = {}
+    held: list[Json] = []
 
     def gone() -> bool:
-        api.together(lambda n: _release(api, n), left)
+        held[:] = [obj for found in api.together(lambda n: _release(api, n), left) for obj in found]
         states = api.together(api.get, left.values())
         last.clear()
         for name, state in zip(list(left), states, strict=True):
@@ -61,11 +62,15 @@ def remove_namespaces(api: Api, names: Sequence[str], *, seconds: float = GONE_W
                 hint="mend what holds it, then run the command again",
             )
         api.together(lambda n: api.delete_all(pod, n), left)
-        free_all(api, left)
+        free(api, held)
 
 
-def _release(api: Api, name: str) -> None:
-    """Delete what is in a namespace on its way out; once nothing is, take off the finalizer that holds it."""
+def _release(api: Api, name: str) -> list[Json]:
+    """Delete what is in a namespace on its way out; once nothing is, take off the finalizer that holds it.
+
+    Returns:
+        What was still in it.
+    """
     kinds = [r for r in api.resources() if r.namespaced and r.listable and r.group not in _NOT_STORED]
     try:
         held = [o for found in api.together(lambda r: api.items(r, name), kinds) for o in found]
@@ -75,7 +80,8 @@ def _release(api: Api, name: str) -> None:
             body = {**namespace, "spec": {"finalizers": []}}
             api.request("PUT", f"{api.path(namespace)}/finalize", body, where=f"Namespace {name}")
     except Refusal:
-        return  # a kind that cannot be listed or deleted, or the controller was faster: the rest is its work
+        return []  # a kind that cannot be listed or deleted, or the controller was faster: the rest is its work
+    return held
 
 
 def remove_objects(api: Api, objects: Sequence[Json]) -> None:
