@@ -12,6 +12,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from grader.model import Spec
 from labs.inject.faults import library
 from labs.inject.faults._target import Workload
 
@@ -86,8 +87,14 @@ def _fault(name: str, module: ModuleType) -> str:
     note = re.sub(r"^What a scenario says in `with`[.:]? ?(the workload\.)?", "", note)
     lines += [note, ""] if note else []
     lines += ["- a workload"] if issubclass(module.Params, Workload) else []
-    lines += [_parameter(module, field, said) for field, said in _attributes(module.Params.__doc__ or "")]
+    lines += [_parameter(module, field, said) for doc in _docs(module.Params) for field, said in _attributes(doc)]
     return "\n".join([*lines, ""])
+
+
+def _docs(params: type[Spec]) -> list[str]:
+    """Return the docstrings of the parameters' classes, the most general first; a workload is told once, above."""
+    own = [c for c in params.__mro__ if issubclass(c, Spec) and c not in {Spec, Workload}]
+    return [c.__doc__ or "" for c in reversed(own)]
 
 
 def _attributes(doc: str) -> list[tuple[str, str]]:

@@ -77,6 +77,44 @@ class Workload(Spec):
         raise DataError(f"no container `{self.container}` in the workload", hint=_known(containers, "name"))
 
 
+class ServiceOf(Spec):
+    """Which Service a fault breaks.
+
+    Attributes:
+        service: Name of the Service.
+        namespace: Its namespace, where the name alone does not say.
+    """
+
+    service: str
+    namespace: str = ""
+
+    def find(self, manifests: list[Json]) -> Json:
+        """Return the Service's manifest."""
+        return find(manifests, "Service", self.service, self.namespace)
+
+
+class ServicePort(ServiceOf):
+    """Which port of a Service a fault breaks.
+
+    Attributes:
+        port: Service port that is broken; default: all of them.
+    """
+
+    port: int | None = None
+
+    def send_to(self, manifests: list[Json], target: int | str) -> None:
+        """Change the target port in place.
+
+        Raises:
+            DataError: The Service has no such port.
+        """
+        ports = [p for p in self.find(manifests)["spec"].get("ports", []) if self.port in {None, p["port"]}]
+        if not ports:
+            raise DataError(f"Service `{self.service}` has no port {self.port}")
+        for port in ports:
+            port["targetPort"] = target
+
+
 def find(manifests: list[Json], kind: str, name: str, namespace: str = "") -> Json:
     """Return the manifest of that kind and name.
 
@@ -91,6 +129,15 @@ def find(manifests: list[Json], kind: str, name: str, namespace: str = "") -> Js
     raise DataError(f"the fault finds no {kind} `{name}`", hint=_known([m["metadata"] for m in of_kind], "name"))
 
 
+def existing(manifests: list[Json], kind: str, name: str, namespace: str | None) -> Json | None:
+    """Return the manifest of exactly that kind, name and namespace, None where there is none."""
+    for manifest in manifests:
+        meta = manifest["metadata"]
+        if (manifest["kind"], meta["name"], meta.get("namespace")) == (kind, name, namespace):
+            return manifest
+    return None
+
+
 def add(manifests: list[Json], obj: Json) -> None:
     """Add an object.
 
@@ -98,17 +145,11 @@ def add(manifests: list[Json], obj: Json) -> None:
         DataError: Another one is called that already.
     """
     meta = obj["metadata"]
-    for manifest in manifests:
-        other = manifest["metadata"]
-        if (manifest["kind"], other["name"], other.get("namespace")) == (
-            obj["kind"],
-            meta["name"],
-            meta.get("namespace"),
-        ):
-            if manifest != obj:
-                raise DataError(f"there is a {obj['kind']} `{meta['name']}` already", hint="give the fault's a `name`")
-            return
-    manifests.append(obj)
+    other = existing(manifests, obj["kind"], meta["name"], meta.get("namespace"))
+    if other is None:
+        manifests.append(obj)
+    elif other != obj:
+        raise DataError(f"there is a {obj['kind']} `{meta['name']}` already", hint="give the fault's a `name`")
 
 
 def words(container: Json) -> Iterator[tuple[list[str], int]]:

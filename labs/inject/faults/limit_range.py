@@ -6,7 +6,7 @@ from pydantic import Field
 
 from grader.model import Json, Spec
 from labs.inject.faults._seen import event
-from labs.inject.faults._target import add
+from labs.inject.faults._target import existing
 
 NUMBER = 26
 SYMPTOM = "FailedCreate: maximum usage per Container is exceeded"
@@ -29,21 +29,18 @@ class Params(Spec):
 
 def transform(manifests: list[Json], params: Params) -> None:
     """Lower the maximum in place, or add the LimitRange."""
-    for manifest in manifests:
-        meta = manifest["metadata"]
-        if (manifest["kind"], meta["name"], meta.get("namespace")) == ("LimitRange", params.name, params.namespace):
-            for limit in manifest["spec"]["limits"]:
-                if limit["type"] == "Container":
-                    limit.setdefault("max", {}).update(params.maximum)
-                    return
-            manifest["spec"]["limits"].append({"type": "Container", "max": dict(params.maximum)})
-            return
-    add(
-        manifests,
-        {
+    found = existing(manifests, "LimitRange", params.name, params.namespace)
+    if found is None:
+        found = {
             "apiVersion": "v1",
             "kind": "LimitRange",
             "metadata": {"name": params.name, "namespace": params.namespace},
-            "spec": {"limits": [{"type": "Container", "max": dict(params.maximum)}]},
-        },
-    )
+            "spec": {"limits": []},
+        }
+        manifests.append(found)
+    limits: list[Json] = found["spec"]["limits"]
+    of_containers = next((limit for limit in limits if limit["type"] == "Container"), None)
+    if of_containers is None:
+        limits.append({"type": "Container", "max": dict(params.maximum)})
+    else:
+        of_containers.setdefault("max", {}).update(params.maximum)

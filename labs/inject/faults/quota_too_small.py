@@ -6,6 +6,7 @@ from pydantic import Field
 
 from grader.model import Json, Spec
 from labs.inject.faults._seen import event
+from labs.inject.faults._target import existing
 
 NUMBER = 25
 SYMPTOM = "FailedCreate: exceeded quota"
@@ -28,11 +29,10 @@ class Params(Spec):
 
 def transform(manifests: list[Json], params: Params) -> None:
     """Shrink the quota in place, or add it."""
-    for manifest in manifests:
-        meta = manifest["metadata"]
-        if (manifest["kind"], meta["name"], meta.get("namespace")) == ("ResourceQuota", params.name, params.namespace):
-            manifest["spec"].setdefault("hard", {}).update(params.hard)
-            return
+    found = existing(manifests, "ResourceQuota", params.name, params.namespace)
+    if found is not None:
+        found["spec"].setdefault("hard", {}).update(params.hard)
+        return
     manifests.append(
         {
             "apiVersion": "v1",
