@@ -35,6 +35,10 @@ SPARE_SECONDS = 8.0
 """What an exec may take beyond the requests themselves."""
 
 
+_RESOLVER = [{"name": "timeout", "value": "1"}, {"name": "attempts", "value": "5"}, {"name": "single-request"}]
+"""How a client pod asks for names; `cluster-config/addons/40-prober.yaml.j2` has the same and says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Pod:
     namespace: str
@@ -213,6 +217,7 @@ def _manifest(pod: _Pod, labels: dict[str, str]) -> Json:
         "containers": [container],
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
+        "dnsConfig": {"options": _RESOLVER},
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 0,
         # A grader that was killed leaves no pod running for ever.
