@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
 from grader import targets
 from grader.cluster import HttpAnswer, HttpRequest
@@ -44,8 +43,8 @@ def look(check: Check, scene: Scene) -> Finding:
         answers = [HttpAnswer(status=0, error="dns", message=targets.NOWHERE)]
         url = targets.place(http, scene)
     else:
-        answers = _asked(scene, _request(http, url))
-    late = [answer for answer in answers if _is_late(answer)]
+        answers = scene.cluster.http(_request(http, url))
+    late = [answer for answer in answers if answer.error == "dns" and _LATE in answer.message]
     lines = [_wrong(http, answer) for answer in answers if len(late) == len(answers) or answer not in late]
     bad = [line for line in lines if line]
     if late and len(late) < len(answers) and not bad:
@@ -55,20 +54,6 @@ def look(check: Check, scene: Scene) -> Finding:
         observed = f"{observed}; {targets.endpoints(http, scene)}"
     told = [f"{http.method} {clean(url, 120)}: {line}" for line in dict.fromkeys(bad)]
     return verdict(not bad and bool(answers), observed, expected, told[:6])
-
-
-def _asked(scene: Scene, request: HttpRequest) -> list[HttpAnswer]:
-    """Send the requests; those that only the name server kept from being sent go out once more."""
-    answers = list(scene.cluster.http(request))
-    late = sum(_is_late(answer) for answer in answers)
-    if not 0 < late < len(answers):
-        return answers
-    again = scene.cluster.http(replace(request, count=late))
-    return [answer for answer in answers if not _is_late(answer)] + list(again)
-
-
-def _is_late(answer: HttpAnswer) -> bool:
-    return answer.error == "dns" and _LATE in answer.message
 
 
 def _request(http: Http, url: str) -> HttpRequest:

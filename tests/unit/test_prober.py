@@ -15,6 +15,10 @@ from typing import Any
 
 import pytest
 
+from grader import prober
+from grader.api import Api, Reply
+from grader.cluster import HttpRequest
+
 PROBER = Path(__file__).parents[2] / "cluster-config/images/tools/prober.py"
 
 
@@ -152,3 +156,39 @@ def test_a_load_carries_a_body_and_knows_when_nobody_is_there(place: str) -> Non
         nobody = ask("load", url=f"http://127.0.0.1:{taken.getsockname()[1]}/", rate=20, seconds=0.2)
     assert nobody["errors"] == {"refused": 4}
     assert ask("load", url="http://nobody.invalid/", rate=20, seconds=5, timeout=3)["errors"] == {"dns": 100}
+
+
+@pytest.mark.parametrize(
+    ("rounds", "statuses"),
+    [
+        ([[200, 0, 200], [200]], [200, 200, 200]),
+        ([[200, 0, 0], [0, 200]], [200, 0, 200]),  # once more, not for ever
+        ([[0, 0]], [0, 0]),  # no answer at all is an answer
+        ([[200, 200]], [200, 200]),
+    ],
+)
+def test_what_only_the_name_server_held_up_is_sent_once_more(
+    monkeypatch: pytest.MonkeyPatch, rounds: list[list[int]], statuses: list[int]
+) -> None:
+    status = {"conditions": [{"type": "Ready", "status": "True"}]}
+    spec = {"containers": [{"name": "prober", "image": "tools"}]}
+    pod = {"metadata": {"namespace": "lab-system", "name": "lab-prober-x"}, "spec": spec, "status": status}
+    left = iter(rounds)
+
+    class OnePod(Api):
+        def __init__(self) -> None:
+            """Ask nobody."""
+
+        def request(self, *_: Any, **__: Any) -> Reply:
+            return Reply(200, {"items": [pod]})
+
+    def run(_api: Any, _path: str, _container: str, words: list[str], _seconds: float) -> str:
+        answers = next(left)
+        assert json.loads(words[-1])["count"] == len(answers)
+        late = {"status": 0, "error": "dns", "detail": "[Errno -3] the name was not resolved in time"}
+        return json.dumps({"results": [{"status": status} if status else late for status in answers]})
+
+    monkeypatch.setattr(prober, "run_in_pod", run)
+    answers = prober.Prober(OnePod()).send(HttpRequest("http://web.x.svc/", count=len(rounds[0])))
+    assert sorted(answer.status for answer in answers) == sorted(statuses)
+    assert next(left, None) is None
