@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from labs.commands import bench, bundle, cluster, scenarios, work
+from labs.commands import bench, bundle, cluster, images, scenarios, work
 from labs.commands.run import (
     ClusterOption,
     EventsOption,
@@ -87,8 +87,11 @@ scenarios.register(_scenarios)
 work.register(app)
 app.add_typer(_bench, name="bench")
 bench.register(_bench)
+_images = new_app("The images of the lab: how large they are, and what is inside.")
 app.add_typer(_bundle, name="bundle")
 bundle.register(_bundle)
+app.add_typer(_images, name="images")
+images.register(_images)
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> None:
