@@ -13,9 +13,11 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from grader.text import clean
 from labs import longrun, tools
 from labs.errors import EngineError, MachineError, UsageError
 from labs.events import Listener, Progress, State, Step, silent
+from labs.providers.engine import store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,11 +53,12 @@ def choose(images: Sequence[Image], wanted: str) -> Image:
     Raises:
         UsageError: There is none, or it is the name of several.
     """
-    found = {
-        image.archive: image for image in images if wanted in {image.reference, image.name, image.name.split("/", 1)[1]}
-    }
+    found: dict[Path, Image] = {}
+    for image in images:
+        if wanted in {image.reference, image.name, image.name.split("/", 1)[1]} and not image.private:
+            found.setdefault(image.archive, image)
     if len(found) != 1:
-        names = ", ".join(sorted({image.reference for image in images}))
+        names = ", ".join(sorted({image.reference for image in images if not image.private}))
         raise UsageError(f"`{wanted}` is {'no image' if not found else 'the name of several images'}", hint=names)
     return next(iter(found.values()))
 
@@ -72,27 +75,44 @@ def write(image: Image, target: Path, emit: Listener = silent) -> int:
         Number of packages found.
 
     Raises:
+        UsageError: The target's folder is not there.
         MachineError: syft is not there, or it could not read the image.
     """
     program = _syft()
+    if not target.parent.is_dir():
+        raise UsageError(f"there is no folder {target.parent}", hint="make it, or name another file")
     draft = target.with_name(f".{target.name}.draft")
-    command = [program, "scan", f"oci-archive:{image.archive}", "--output", f"spdx-json={draft}", "--quiet"]
     name, _, tag = image.reference.rpartition(":")
-    command += ["--source-name", name, "--source-version", tag]
     # syft would ask the network for a newer syft.
-    env = {**os.environ, "SYFT_CHECK_FOR_APP_UPDATE": "false"}
+    env = {**os.environ, "SYFT_CHECK_FOR_APP_UPDATE": "false", "NO_COLOR": "1"}
     emit(Step(STEP, f"Looking into {image.reference}", State.RUNNING))
     try:
-        longrun.run(command, env=env, progress=lambda s: emit(Progress(STEP, min(s, _SECONDS), _SECONDS, "s", s)))
+        with store.scratch() as scratch:
+            command = [program, "scan", f"oci-dir:{_unpacked(image, scratch)}", "--output", f"spdx-json={draft}"]
+            command += ["--source-name", name, "--source-version", tag]
+            longrun.run(command, env=env, progress=lambda s: emit(Progress(STEP, min(s, _SECONDS), _SECONDS, "s", s)))
         count = len(json.loads(draft.read_text())["packages"])
         draft.replace(target)
     except longrun.CommandFailedError as error:
-        emit(Step(STEP, f"Looking into {image.reference}", State.FAILED, error.reason))
-        raise MachineError(f"syft could not read {image.reference}: {error.reason}", hint=_HINT) from error
+        emit(Step(STEP, f"Looking into {image.reference}", State.FAILED, clean(error.reason, 300)))
+        raise MachineError(f"syft could not read {image.reference}: {clean(error.reason, 300)}", hint=_HINT) from error
+    except OSError as error:
+        raise MachineError(f"{target} cannot be written: {error.strerror}", hint="name another file") from error
     finally:
         draft.unlink(missing_ok=True)
     emit(Step(STEP, f"Looking into {image.reference}", State.DONE, f"{count} packages"))
     return count
+
+
+def _unpacked(image: Image, scratch: Path) -> Path:
+    """Unpack an archive with one of its names: syft refuses an index with two, though both are one image."""
+    folder = scratch / "image"
+    with tarfile.open(image.archive) as archive:
+        archive.extractall(folder, filter="data")
+    index = json.loads((folder / "index.json").read_text())
+    index["manifests"] = index["manifests"][:1]
+    (folder / "index.json").write_text(json.dumps(index))
+    return folder
 
 
 def _syft() -> str:

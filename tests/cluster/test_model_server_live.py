@@ -17,7 +17,7 @@ import pytest
 import yaml
 from engine_kubectl import Kubectl, eventually
 
-from grader.cluster import LoadAnswer, LoadRequest
+from grader.cluster import HttpRequest, LoadAnswer, LoadRequest
 from grader.live import LiveCluster
 from labs.providers.base import ClusterHandle
 from labs.providers.engine.provider import EngineProvider
@@ -41,16 +41,17 @@ def served(provider: EngineProvider, cluster: ClusterHandle, kubectl: Kubectl) -
     deployments = [obj for obj in objects if obj["kind"] == "Deployment"]
     images = {c["image"] for d in deployments for c in d["spec"]["template"]["spec"]["containers"]}
     provider.provide_images(cluster.name, images)
-    kubectl.apply(*objects, *outside)
+    system = Kubectl(cluster, "kube-system")
+    kubectl.apply(*objects)
     try:
+        system.apply(*outside)
         for one in deployments:
             kubectl.wait(f"deployment/{one['metadata']['name']}", "condition=Available", 120)
         yield kubectl
     finally:
         # An API whose server is gone holds up the deletion of every namespace of the cluster: it goes first.
         for obj in reversed(outside):
-            where = [f"--namespace={obj['metadata']['namespace']}"] if "namespace" in obj["metadata"] else []
-            kubectl("delete", obj["kind"], obj["metadata"]["name"], *where)
+            system("delete", "--ignore-not-found", obj["kind"], obj["metadata"]["name"])
 
 
 class Load:
@@ -79,6 +80,8 @@ def test_a_rollout_and_the_autoscaler_lose_no_request(served: Kubectl, cluster: 
 
     eventually(lambda: pods() == 2, 60)
     with closing(LiveCluster(cluster.kubeconfig)) as asked, ThreadPoolExecutor(1) as pool:
+        ready = HttpRequest(f"http://server.{served.namespace}.svc/v2/health/ready", count=20)
+        eventually(lambda: all(answer.status == 200 for answer in asked.http(ready)), 30)  # the proxies know it too
         load = Load(asked, served.namespace)
         asking = pool.submit(load.run)
         try:
