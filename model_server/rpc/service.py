@@ -10,12 +10,12 @@ import asyncio
 import re
 import time
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 from google.protobuf import json_format
 
-from model_server import control, describe
+from model_server import describe, loading
 from model_server.errors import BadRequest, DeadlineExceeded, NotFound, NotReady, ServerError
 from model_server.rpc import wire
 from model_server.rpc.schema import Schema
@@ -75,11 +75,12 @@ def _answering(kind: Any, answer: Callable[[Any], Awaitable[Any]], predictions: 
     return answering
 
 
-async def _abort(context: Any, error: ServerError) -> Any:
-    """End a call with an error; never returns."""
+async def _abort(context: Any, error: ServerError) -> NoReturn:
+    """End a call with an error."""
     after = dict(error.headers).get(b"retry-after")
     hint = () if after is None else (("grpc-retry-pushback-ms", f"{int(after) * 1000}"),)
     await context.abort(CODES.get(error.status, grpc.StatusCode.INTERNAL), error.message, hint)
+    raise AssertionError  # grpcio's abort has raised its own exception
 
 
 def _message(name: str, document: Any) -> Any:
@@ -207,14 +208,14 @@ class Service:
 
     async def repository_model_load(self, request: Any) -> Any:
         """Serve what the model's folder holds now; answers when it does."""
-        control.allowed(self._state)
+        loading.allowed(self._state)
         parameters = {key: wire.parameter(value) for key, value in request.parameters.items()}
-        await self._state.repository.load(_named(request), control.override({"parameters": parameters}))
+        await self._state.repository.load(_named(request), loading.override({"parameters": parameters}))
         return _message("RepositoryModelLoadResponse", {})
 
     async def repository_model_unload(self, request: Any) -> Any:
         """Stop serving a model; answers when its requests are done and its memory is free."""
-        control.allowed(self._state)
+        loading.allowed(self._state)
         await self._state.repository.unload(_named(request))
         return _message("RepositoryModelUnloadResponse", {})
 
