@@ -1,11 +1,12 @@
 """The ONNX Runtime inference server that every chapter deploys, breaks and measures; it stands alone.
 
 Modules from the outside in: `__main__` (start-up), `serve` (uvicorn and the drain), `entrance` (who answers what),
-`infer` (predictions) with `codec` (the protocol's bytes), `app` and `control` (all other endpoints), `repository` and
-`runtime` (models that are served), `catalogue`, `model_config`, `artifacts` and `guard` (models on disk), `providers`
-(hardware), `worker` (batching), `stats`, `metrics`, `traces` and `logs` (what happened), `config`, `cgroup`, `faults`,
-`errors`. `models` and `onnx_writer` make the labs' models, `bench` measures; the server uses none of them. Nothing
-here imports `labs`, `grader` or `tui`.
+`infer` (predictions) with `codec` (the protocol's bytes) and `predictions` (what gRPC shares), `rpc` (gRPC), `app` and
+`control` (all other endpoints) with `openapi` (what they say of themselves), `repository` and `runtime` (models that
+are served), `catalogue`, `model_config`, `artifacts` and `guard` (models on disk), `providers` (hardware), `worker`
+(batching), `stats`, `metrics`, `traces` and `logs` (what happened), `config`, `cgroup`, `faults`, `errors`. `models`
+and `onnx_writer` make the labs' models, `bench` measures; the server uses none of them. Nothing here imports `labs`,
+`grader` or `tui`.
 """
 
 __version__ = "0.1.0"

@@ -41,9 +41,14 @@ def _serve(settings: config.Settings, switches: faults.Faults) -> None:
     if settings.provider_policy == "require" and (reason := providers.unavailable(settings.wanted_providers)):
         raise StartupError("execution provider not available", exit_code=1, reason=reason, policy="require")
     from model_server import entrance, serve, state, traces  # noqa: PLC0415 - uvicorn, not needed to miss a model
+    from model_server.rpc import server as rpc  # noqa: PLC0415 - as above
 
+    if settings.grpc_port:
+        rpc.check_installation()
     shared = state.State(settings, models, switches, traces.from_settings(settings, os.environ))
     listener = serve.listen(settings.host, settings.port)
+    if settings.grpc_port:  # grpcio opens its port itself, later, and does not say why it cannot
+        serve.listen(settings.host, settings.grpc_port).close()
     logs.event(
         logging.INFO, "starting", model_path=str(settings.model_path), models=[model.label for model in models],
         threads=settings.session_threads, cpu_quota=settings.cpu_quota, faults=settings.enable_faults,
@@ -53,7 +58,8 @@ def _serve(settings: config.Settings, switches: faults.Faults) -> None:
     models.load_in_background(then=application.prepare)
     gc.freeze()  # what is there by now stays: later collections need not look at it
     gc.enable()
-    serve.run(application, listener, shared)
+    grpc = rpc.RpcServer(shared, application.infer.predictions) if settings.grpc_port else None
+    serve.run(application, listener, shared, grpc)
 
 
 if __name__ == "__main__":

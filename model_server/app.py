@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 import model_server
-from model_server import control, describe, entrance, metrics
+from model_server import control, describe, entrance, metrics, openapi
 from model_server.errors import NotReady, ServerError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _add_server_routes(api: FastAPI, state: State) -> None:
         """Say that the event loop turns; it does so while models load and while the server drains."""
         return _answer(entrance.live())
 
-    @api.get("/v2/health/ready")
+    @api.get("/v2/health/ready", responses=openapi.errors(503))
     async def ready() -> Response:
         """Say whether a request would succeed, else why not."""
         return _answer(entrance.ready(state))
@@ -98,7 +98,7 @@ def _add_server_routes(api: FastAPI, state: State) -> None:
         """Name the server and the protocol's extensions that it speaks."""
         return _json(describe.server())
 
-    @api.get("/metrics")
+    @api.get("/metrics", response_class=PlainTextResponse)
     async def prometheus() -> Response:
         """Return the Prometheus page."""
         return Response(metrics.page(page), media_type=CONTENT_TYPE_LATEST)
@@ -108,15 +108,17 @@ def _add_model_routes(api: FastAPI, state: State) -> None:
     def find(name: str, version: str | None) -> Model:
         return state.repository.find(name, version)
 
-    @api.get("/v2/models/{name}")
-    @api.get("/v2/models/{name}/versions/{version}")
+    unknown, absent = openapi.errors(404), openapi.errors(404, 503)
+
+    @api.get("/v2/models/{name}", responses=absent)
+    @api.get("/v2/models/{name}/versions/{version}", responses=absent)
     async def metadata(name: str, version: str | None = None) -> Response:
         """Return versions, inputs and outputs."""
         model = _loaded(find(name, version))
         return _json(describe.metadata(model, state.repository.versions(name)))
 
-    @api.get("/v2/models/{name}/ready")
-    @api.get("/v2/models/{name}/versions/{version}/ready")
+    @api.get("/v2/models/{name}/ready", responses=absent)
+    @api.get("/v2/models/{name}/versions/{version}/ready", responses=absent)
     async def model_ready(name: str, version: str | None = None) -> Response:
         """Say whether a request to this model would succeed, else why not."""
         model = find(name, version)
@@ -125,14 +127,14 @@ def _add_model_routes(api: FastAPI, state: State) -> None:
             return _json(body)
         return _json(body | {"error": f"model {model.label} is not ready: {model.problem}"}, 503)
 
-    @api.get("/v2/models/{name}/config")
-    @api.get("/v2/models/{name}/versions/{version}/config")
+    @api.get("/v2/models/{name}/config", responses=absent)
+    @api.get("/v2/models/{name}/versions/{version}/config", responses=absent)
     async def configuration(name: str, version: str | None = None) -> Response:
         """Return the configuration in Triton's form, for its clients."""
         return _json(describe.configuration(_loaded(find(name, version))))
 
-    @api.get("/v2/models/{name}/stats")
-    @api.get("/v2/models/{name}/versions/{version}/stats")
+    @api.get("/v2/models/{name}/stats", responses=unknown)
+    @api.get("/v2/models/{name}/versions/{version}/stats", responses=unknown)
     async def statistics(name: str, version: str | None = None) -> Response:
         """Return the counters in Triton's form."""
         chosen = [version] if version is not None else state.repository.versions(name)

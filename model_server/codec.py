@@ -1,7 +1,8 @@
 """The bytes of an infer request and its answer: JSON, the binary extension, and any mix of the two.
 
-`infer` calls `inflate`, `decode` and `encode`. Everything a client can get wrong ends in BadRequest with a message that
-names the tensor and the rule but never quotes the body. Not for HTTP headers or routing.
+`infer` calls `inflate`, `decode` and `encode`; `rpc.wire` calls `read` and `to_binary`. Everything a client can get
+wrong ends in BadRequest with a message that names the tensor and the rule but never quotes the body. Not for HTTP
+headers or routing.
 """
 
 from __future__ import annotations
@@ -102,7 +103,20 @@ def decode(body: bytes, header_length: int | None, model: Model) -> Request:
     if header_length is not None and header_length > len(body):
         raise BadRequest("Inference-Header-Content-Length is larger than the body")
     document = _json(body if header_length is None else body[:header_length])
-    tail = _NOTHING if header_length is None else memoryview(body)[header_length:]
+    return read(document, _NOTHING if header_length is None else memoryview(body)[header_length:], model)
+
+
+def read(document: dict[str, Any], tail: memoryview, model: Model) -> Request:
+    """Check a request that is taken apart already; gRPC's messages come in here.
+
+    Args:
+        document: The request as its JSON would be.
+        tail: Binary tensors, one behind the other.
+        model: Loaded.
+
+    Raises:
+        BadRequest: The request breaks the protocol or does not fit the model.
+    """
     feeds, used = _feeds(document, tail, model)
     if used != len(tail):
         raise BadRequest(f"{len(tail) - used} bytes behind the last binary tensor")
@@ -245,7 +259,10 @@ def _others(flat: list[Any], datatype: Datatype) -> Any:
 def _reshaped(values: Any, shape: list[int], tensor: Tensor) -> Any:
     if values.size != math.prod(shape):
         raise BadRequest(f"input {tensor.name} has {values.size} elements, which is not what its shape says")
-    return values.reshape(shape)
+    try:
+        return values.reshape(shape)
+    except (ValueError, OverflowError):  # no elements at all, because one size is 0, and another beyond any memory
+        raise BadRequest(f"shape of input {tensor.name} is too large") from None
 
 
 def _from_binary(data: memoryview, shape: list[int], tensor: Tensor) -> Any:
@@ -331,7 +348,7 @@ def encode(request: Request, model: Model, outputs: Outputs) -> tuple[bytes, int
             continue
         item: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype.name, "shape": values.shape}
         if request.binary if request.wanted is None else request.wanted[tensor.name]:
-            data = _to_binary(values, tensor)
+            data = to_binary(values, tensor)
             item["parameters"] = {"binary_data_size": len(data)}
             tail.append(data)
         else:
@@ -354,7 +371,13 @@ def _to_json(values: Any, tensor: Tensor) -> Any:
     return datatypes.widen(flat) if tensor.datatype.name == "BF16" else flat
 
 
-def _to_binary(values: Any, tensor: Tensor) -> bytes:
+def to_binary(values: Any, tensor: Tensor) -> bytes:
+    """Return a tensor as the binary extension has it.
+
+    Args:
+        values: Of the tensor.
+        tensor: Says the datatype.
+    """
     if tensor.datatype.name != "BYTES":
         return bytes(values.astype(tensor.datatype.dtype, copy=False).tobytes())
     elements = [str(element).encode() for element in values.ravel()]

@@ -33,6 +33,7 @@ class Settings:
         model_version: Serve this version only; 0: all, the highest answers when a request names none.
         host: Address to listen on.
         port: TCP port; 0 takes a free one and logs it.
+        grpc_port: TCP port of gRPC; 0: no gRPC.
         log_level: debug, info, warning or error.
         access_log: Share of infer requests to log, 0 to 1.
         trace_sample: Share of requests to trace, 0 to 1; requests that belong to a trace follow its own choice.
@@ -48,10 +49,10 @@ class Settings:
         providers: Execution providers, the most wanted first, with commas between them.
         provider_options: JSON: provider → option → value.
         provider_policy: `require`: do not start without the first provider; `prefer`: serve anyway, and say so.
-        model_control: Allow load and unload over HTTP.
+        model_control: Allow clients to load and unload.
         cache_path: Where fetched models are kept; empty: $XDG_CACHE_HOME/model-server, else /tmp/model-server.
         max_model_bytes: Largest model file, also after unpacking.
-        max_body_bytes: Largest request body, also after inflating.
+        max_body_bytes: Largest request body, also after inflating; over gRPC, largest message.
         drain_seconds: Longest time to go on serving after SIGTERM.
         drain_quiet_seconds: End the drain early when no infer request came for this long.
         enable_faults: Allow the labs' fault switches.
@@ -62,6 +63,7 @@ class Settings:
     model_version: int = 0
     host: str = "0.0.0.0"  # noqa: S104 - a pod is reached from outside
     port: int = 8000
+    grpc_port: int = 0
     log_level: str = "info"
     access_log: float = 0.0
     trace_sample: float = 0.0
@@ -148,6 +150,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "model_version": _ranged(int, 0, 2**31),
     "host": str,
     "port": _ranged(int, 0, 65535),
+    "grpc_port": _ranged(int, 0, 65535),
     "log_level": _level,
     "access_log": _ranged(float, 0, 1),
     "trace_sample": _ranged(float, 0, 1),

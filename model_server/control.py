@@ -1,7 +1,6 @@
-"""The protocol's repository extension: index, load, unload. `app` adds these routes.
+"""The protocol's repository extension over HTTP: index, load, unload. `app` adds these routes.
 
-Load and unload answer 403 unless the server was started with `model_control`: whoever can ask for a prediction must not
-be able to take it away from everybody else.
+By whose leave, and with which settings, is the same over gRPC: `loading`.
 """
 
 from __future__ import annotations
@@ -12,12 +11,14 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
-from model_server.errors import BadRequest, Forbidden, TooLarge
+from model_server import loading, openapi
+from model_server.errors import BadRequest, TooLarge
 
 if TYPE_CHECKING:
     from model_server.state import State
 
 _LONGEST_BODY = 64 << 10
+_PARAMETERS = {"type": "object", "properties": {"config": {"type": ["string", "object"]}}}
 
 
 async def _document(request: Request) -> dict[str, Any]:
@@ -38,27 +39,6 @@ async def _document(request: Request) -> dict[str, Any]:
     return content
 
 
-def _override(document: dict[str, Any]) -> Any:
-    """Return the settings in a load request: `parameters.config`, a text of JSON, as Triton's clients send it."""
-    parameters = document.get("parameters")
-    if parameters is None:
-        return None
-    if not isinstance(parameters, dict):
-        raise BadRequest("parameters must be an object")
-    if any(key.startswith("file:") for key in parameters):
-        raise BadRequest("files cannot be sent in a load request")
-    text = parameters.get("config")
-    if text is None:
-        return None
-    try:
-        content = orjson.loads(text) if isinstance(text, str) else text
-    except orjson.JSONDecodeError:
-        raise BadRequest("parameter config is not valid JSON") from None
-    if isinstance(content, dict) and "artifacts" in content:
-        raise BadRequest("artifacts belong into the model's config file: no request may tell the server what to fetch")
-    return content
-
-
 def add_routes(api: FastAPI, state: State) -> None:
     """Add the extension's routes.
 
@@ -66,30 +46,37 @@ def add_routes(api: FastAPI, state: State) -> None:
         api: To add to.
         state: Repository and settings.
     """
+    changing = openapi.errors(400, 403, 404, 413)
 
-    def allowed() -> None:
-        if not state.settings.model_control:
-            raise Forbidden("load and unload are off; start the server with model_control")
-
-    @api.post("/v2/repository/index")
+    @api.post(
+        "/v2/repository/index",
+        responses=openapi.errors(400, 413),
+        openapi_extra=openapi.body(ready={"type": "boolean"}),
+    )
     async def index(request: Request) -> Response:
         """List every model with its state; `{"ready": true}` leaves out what is not ready."""
         ready = (await _document(request)).get("ready", False)
+        if not isinstance(ready, bool):
+            raise BadRequest("ready must be true or false")
         rows = await state.repository.index()
-        chosen = [row for row in rows if row["state"] == "READY"] if ready is True else rows
+        chosen = [row for row in rows if row["state"] == "READY"] if ready else rows
         return Response(orjson.dumps(chosen), media_type="application/json")
 
-    @api.post("/v2/repository/models/{name}/load")
+    @api.post(
+        "/v2/repository/models/{name}/load",
+        responses=changing,
+        openapi_extra=openapi.body(parameters=_PARAMETERS),
+    )
     async def load(name: str, request: Request) -> Response:
         """Serve what the model's folder holds now; answers when it does."""
-        allowed()
-        await state.repository.load(name, _override(await _document(request)))
+        loading.allowed(state)
+        await state.repository.load(name, loading.override(await _document(request)))
         return Response(b"{}", media_type="application/json")
 
-    @api.post("/v2/repository/models/{name}/unload")
+    @api.post("/v2/repository/models/{name}/unload", responses=changing, openapi_extra=openapi.body())
     async def unload(name: str, request: Request) -> Response:
         """Stop serving a model; answers when its requests are done and its memory is free."""
-        allowed()
+        loading.allowed(state)
         await _document(request)
         await state.repository.unload(name)
         return Response(b"{}", media_type="application/json")

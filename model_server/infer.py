@@ -1,13 +1,13 @@
 """The infer path as one raw ASGI callable, because a framework's endpoint costs more than a small model's run.
 
-`app.build` puts it in front of everything else. It reads the raw body whatever the content type says: clients of the
-protocol send none, and only `Inference-Header-Content-Length` tells that a body is binary.
+`entrance` puts it in front of everything else. It reads the raw body whatever the content type says: clients of the
+protocol send none, and only `Inference-Header-Content-Length` tells that a body is binary. What is not HTTP about a
+request is in `predictions`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from model_server import codec, logs, traces
+from model_server import codec
 from model_server.errors import BadRequest, ClientGone, MethodNotAllowed, NotFound, ServerError, TooLarge
-from model_server.worker import Job
+from model_server.predictions import Predictions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -64,13 +64,12 @@ class Infer:
 
     Attributes:
         limit: Most bytes of a body.
+        predictions: What gRPC shares with it.
     """
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._tracer = state.tracer
-        self._access = logs.AccessLog(state.settings.access_log)
-        self._failures = logs.Throttle()
+        self.predictions = Predictions(state)
         self.limit = state.settings.max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,12 +87,12 @@ class Infer:
                 _read_headers(scope["headers"], incoming)
                 headers, body, ended = await self._answer(model, incoming, receive)
                 status = 200
-            except ServerError as error:
-                status, headers, body, ended = self._refused(model, error, began)
             except asyncio.CancelledError:
                 if model is not None:
                     model.stats.outcomes["cancelled"] += 1
                 raise
+            except Exception as error:  # noqa: BLE001 - uvicorn would answer in plain text what nobody foresaw
+                status, headers, body, ended = self._refused(model, error, began)
         finally:
             state.in_flight -= 1
             if model is not None:
@@ -105,7 +104,7 @@ class Infer:
             headers.append(_CLOSE)  # keep-alive clients have to find another pod
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-        self._told(status, model, incoming, ended - began, len(body))
+        self.predictions.told(status, model, incoming.traceparent, ended - began, len(body))
 
     def at_once(self, path: str, raw: Headers, body: bytes) -> bytes | None:
         """Answer a whole request for which nothing has to be waited, in a single call; `direct` asks.
@@ -143,36 +142,28 @@ class Infer:
             headers, content, ended = self._encoded(
                 model, request, worker.run_inline(request.feeds, request.rows), seconds
             )
-        except ServerError as error:
+        except Exception as error:  # noqa: BLE001 - as above
             status, headers, content, ended = self._refused(model, error, began)
         model.stats.request.observe(ended - began)
-        self._told(status, model, incoming, ended - began, len(content))
+        self.predictions.told(status, model, incoming.traceparent, ended - began, len(content))
         return _response(status, headers, content)
 
-    def _refused(self, model: Model | None, error: ServerError, began: float) -> tuple[int, Headers, bytes, float]:
+    def _refused(self, model: Model | None, error: Exception, began: float) -> tuple[int, Headers, bytes, float]:
         """Return status, headers, body and the end on the performance counter; counts the failure."""
         ended = perf_counter()
-        self._failed(model, error, ended - began)
-        return error.status, [_JSON, *error.headers], orjson.dumps({"error": error.message}), ended
-
-    def _told(self, status: int, model: Model | None, incoming: _Incoming, seconds: float, size: int) -> None:
-        wants = self._access.wants()
-        if wants or self._tracer is not None:
-            self._observe(status, model, incoming, seconds, size if wants else None)
+        told = self.predictions.failed(model, error, ended - began)
+        return told.status, [_JSON, *told.headers], orjson.dumps({"error": told.message}), ended
 
     def _find(self, path: str, method: str, *, count: bool = True) -> Model:
         """Take the path apart: /v2/models/NAME/infer or /v2/models/NAME/versions/VERSION/infer."""
         parts = path.split("/")
-        try:
-            if len(parts) == 5:  # noqa: PLR2004 - the first form
-                model = self._state.repository.find(parts[3])
-            elif len(parts) == 7 and parts[4] == "versions":  # noqa: PLR2004 - the second form
-                model = self._state.repository.find(parts[3], parts[5])
-            else:
-                raise NotFound("no such path")  # noqa: TRY301 - counted like an unknown model
-        except NotFound:
+        if len(parts) == 5:  # noqa: PLR2004 - the first form
+            model = self.predictions.find(parts[3], None, count=count)
+        elif len(parts) == 7 and parts[4] == "versions":  # noqa: PLR2004 - the second form
+            model = self.predictions.find(parts[3], parts[5], count=count)
+        else:
             self._state.unknown_requests += count
-            raise
+            raise NotFound("no such path")
         if method != "POST":
             raise MethodNotAllowed("infer wants POST", headers=((b"allow", b"POST"),))
         return model
@@ -180,7 +171,7 @@ class Infer:
     async def _answer(self, model: Model, incoming: _Incoming, receive: Receive) -> tuple[Headers, bytes, float]:
         """Return headers, body and the end on the performance counter; counts a success."""
         limit = self.limit
-        worker = model.worker
+        _ = model.worker  # what is not ready is told before its body is read
         message = await receive()
         body = message.get("body", b"")
         if message["type"] != "http.request" or message.get("more_body") or len(body) > limit:
@@ -190,57 +181,20 @@ class Infer:
         start = perf_counter()
         request = codec.decode(body, incoming.json_length, model)
         decoded = perf_counter()
-        self._state.faults.maybe_fail()
-        if worker.may_run_inline(request.rows):
-            outputs = worker.run_inline(request.feeds, request.rows)
-        else:
-            timeout = request.timeout_s
-            if own := model.config.deadline_seconds:
-                timeout = min(timeout, own) if timeout else own
-            job = Job(request.feeds, request.rows, request.key, decoded, timeout, _gone(receive))
-            outputs = await worker.submit(job)
+        outputs = await self.predictions.run(model, request, decoded, gone=_gone(receive))
         return self._encoded(model, request, outputs, decoded - start)
 
-    @staticmethod
     def _encoded(
-        model: Model, request: codec.Request, outputs: Outputs, decode_seconds: float
+        self, model: Model, request: codec.Request, outputs: Outputs, decode_seconds: float
     ) -> tuple[Headers, bytes, float]:
         """Return headers, body and the end on the performance counter; counts a success."""
         ran = perf_counter()
         content, json_length = codec.encode(request, model, outputs)
         ended = perf_counter()
-        stats = model.stats
-        stats.decode.add(decode_seconds)
-        stats.encode.add(ended - ran)
-        stats.outcomes["success"] += 1
-        stats.last_inference = time.time()
+        self.predictions.succeeded(model, decode_seconds, ended - ran)
         if json_length is None:
             return [_JSON], content, ended
         return [_BINARY, (b"inference-header-content-length", b"%d" % json_length)], content, ended
-
-    def _failed(self, model: Model | None, error: ServerError, seconds: float) -> None:
-        if model is not None:
-            model.stats.outcomes[error.outcome] += 1
-            model.stats.failures.add(seconds)
-        if error.status >= 500 and model is not None:  # noqa: PLR2004 - ours, not the client's
-            self._failures.event(
-                logging.WARNING, "request failed", model=model.name, version=model.version, status=error.status,
-                outcome=error.outcome, error=error.message,
-            )  # fmt: skip
-
-    def _observe(self, status: int, model: Model | None, incoming: _Incoming, seconds: float, size: int | None) -> None:
-        """Trace the request if it is sampled; log it if `size`, of the answer, is given."""
-        parent = traces.parse(incoming.traceparent)
-        about: dict[str, Any] = {} if model is None else {"model": model.name, "version": model.version}
-        trace_id = parent.trace_id if parent else ""
-        if self._tracer is not None and self._tracer.wants(parent):
-            named = {f"inference.{key}": value for key, value in about.items()}
-            trace_id = self._tracer.record(parent, seconds, status, named).trace_id
-        if size is None:
-            return
-        if trace_id:
-            about["trace_id"] = trace_id
-        self._access.write(status=status, duration_ms=round(seconds * 1000, 3), response_bytes=size, **about)
 
 
 def _response(status: int, headers: Headers, content: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The listening socket, uvicorn, and the end: a drain that refuses nobody and leaves with exit code 0.
+"""The listening socket, uvicorn, gRPC beside it, and the end: a drain that refuses nobody and leaves with exit code 0.
 
 `__main__` calls `listen` and `run`. On SIGTERM readiness turns 503 at once, while the listener stays open, because
 a Service's endpoints change some time after the signal. Plain uvicorn closes the listener first and dies of the signal.
@@ -6,6 +6,7 @@ a Service's endpoints change some time after the signal. Plain uvicorn closes th
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import socket
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from model_server.entrance import Entrance
+    from model_server.rpc.server import RpcServer
     from model_server.state import State
 
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 75  # above the 60 s of common proxies, so that they close first
+_LOOK_S = 0.1
 _IN_FLIGHT_S = 10  # after the drain, for requests that are still running
 #: Shortest time to go on listening after SIGTERM; a Service needs about that long to hear of it.
 LINGER_S = 0.5
@@ -38,11 +41,27 @@ class DrainingServer(uvicorn.Server):
     Args:
         config: uvicorn's.
         state: Told that the drain began; asked for traffic.
+        rpc: Starts and ends with it; None without gRPC.
     """
 
-    def __init__(self, config: uvicorn.Config, state: State) -> None:
+    def __init__(self, config: uvicorn.Config, state: State, rpc: RpcServer | None) -> None:
         super().__init__(config)
         self._state = state
+        self._rpc = rpc
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; gRPC first, since only its port can still be refused."""
+        if self._rpc is not None:
+            await self._rpc.start()
+        await super().startup(sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what runs, on both ports at the same time."""
+        ending = [] if self._rpc is None else [asyncio.create_task(self._rpc.stop(_IN_FLIGHT_S))]
+        await super().shutdown(sockets)
+        while ending and not (await asyncio.wait(ending, timeout=_LOOK_S))[0]:
+            if self.force_exit and self._rpc is not None:
+                await self._rpc.stop(0)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         """Begin the drain; a second signal, or Ctrl-C, ends it."""
@@ -89,13 +108,17 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run(application: Entrance, listener: socket.socket, state: State) -> None:
+def run(application: Entrance, listener: socket.socket, state: State, rpc: RpcServer | None = None) -> None:
     """Serve until a signal ends it; returns after the drain.
 
     Args:
         application: ASGI, with the infer path in front.
         listener: Open.
         state: Of this server.
+        rpc: gRPC's side of it; None without.
+
+    Raises:
+        StartupError: gRPC cannot listen.
     """
     host, port = listener.getsockname()[:2]
     logs.event(logging.INFO, "listening", host=host, port=port)
@@ -111,7 +134,7 @@ def run(application: Entrance, listener: socket.socket, state: State) -> None:
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_IN_FLIGHT_S,
     )
-    DrainingServer(config, state).run(sockets=[listener])
+    DrainingServer(config, state, rpc).run(sockets=[listener])
     if state.tracer is not None:
         state.tracer.close()
     seconds = None if state.draining_since is None else round(monotonic() - state.draining_since, 3)

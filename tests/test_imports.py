@@ -46,6 +46,14 @@ def test_the_inference_server_stands_alone() -> None:
     assert not loaded("import model_server.serve") & {"labs", "grader", "tui", "kubernetes", "pydantic_settings"}
 
 
+def test_the_inference_server_without_a_port_for_grpc_needs_none_of_it() -> None:
+    assert not loaded("import model_server.serve, model_server.app, model_server.rpc.server") & {"grpc", "google"}
+
+
+def test_grpc_starts_without_the_web_framework() -> None:
+    assert not loaded("import model_server.rpc.service") & {"fastapi", "starlette", "pydantic"}
+
+
 def test_help_costs_no_heavy_library() -> None:
     heavy = {"pydantic", "kubernetes", "yaml", "jinja2", "cryptography", "httpx", "sqlite3"}
     assert not loaded("import labs.cli") & heavy

@@ -21,8 +21,10 @@ import numpy as np
 
 from model_server import models
 from model_server.bench import contenders, limits, load, report
+from model_server.bench.peers import environment
 
 CONTENDERS = ("floor", "bare", "observed")
+PEERS_WORKLOAD = "mlp-json"
 WORKLOADS = ("mlp-json", "conv-json", "conv-binary")
 
 
@@ -43,6 +45,8 @@ def _request(name: str, shape: list[int], *, binary: bool) -> bytes:
     head = f"POST /v2/models/{name}/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(content) + len(tail)}\r\n"
     if binary:
         head += f"inference-header-content-length: {len(content)}\r\n"
+    else:
+        head += "content-type: application/json\r\n"  # KServe takes the body for binary without it
     return head.encode() + b"\r\n" + content + tail
 
 
@@ -51,13 +55,15 @@ def _workload(name: str, folder: Path, arguments: argparse.Namespace) -> dict[st
     file = folder / model / "1" / "model.onnx"
     shape = [1, *models.CONV_INPUT] if model == "conv" else [1, models.LAYERS[0]]
     request = _request(model, shape, binary=form == "binary")
-    rounds: dict[str, list[dict[str, float]]] = {each: [] for each in ("raw", *CONTENDERS)}
+    # Peers get the one workload that both of them can do; their figures for it are in the same rounds as ours.
+    names = [*CONTENDERS, *(environment.VERSIONS if arguments.peers and name == PEERS_WORKLOAD else ())]
+    rounds: dict[str, list[dict[str, float]]] = {each: [] for each in ("raw", *names)}
     with contextlib.ExitStack() as stack:
         started = [
             stack.enter_context(
                 contenders.start(each, file=file, request=request, core=arguments.server_core, models=folder)
             )
-            for each in CONTENDERS
+            for each in names
         ]
         for contender in started:
             load.drive(contender.port, request, connections=arguments.connections, seconds=0.3)
@@ -136,8 +142,14 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--limits", action="store_true", help="also a quota of one CPU, and twice the load it can carry"
     )
+    parser.add_argument(
+        "--peers", action="store_true", help="also MLServer and KServe; installs each once, in the user's cache"
+    )
     parser.add_argument("--readme", action="store_true", help="renew the table in the README")
     arguments = parser.parse_args(argv)
+    if arguments.peers:
+        for each in environment.VERSIONS:
+            environment.ensure(each)
     os.sched_setaffinity(0, {arguments.client_core})
     results: dict[str, Any] = {"machine": _machine(arguments), "workloads": {}}
     with tempfile.TemporaryDirectory() as name:

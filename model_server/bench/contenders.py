@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +16,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from model_server.bench.peers import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +71,7 @@ def start(
     """Start a server, wait for its first answer, and end it afterwards.
 
     Args:
-        name: floor, bare or observed.
+        name: floor, bare, observed, or that of a peer.
         file: The model, for the floor.
         request: A whole HTTP request that a working server answers with 200.
         core: To pin it to; None for any.
@@ -75,18 +79,24 @@ def start(
         group: File of a cgroup that the server writes itself into before it starts.
     """
     port = _free_port()
-    environment = dict(os.environ)
+    variables: dict[str, str] = {}
     if name == "floor":
         command = [sys.executable, "-m", "model_server.bench.floor", str(port), str(file)]
+    elif name in environment.VERSIONS:
+        command = _peer(name, port, file)
+        variables = {"PYTHONPATH": "", "PYTHONWARNINGS": "ignore"}
     else:
         command = [sys.executable, "-m", "model_server"]
-        environment |= {"MODEL_PATH": str(models), "MODEL_NAME": file.parts[-3], "HOST": "127.0.0.1", "PORT": str(port)}
-        environment |= OBSERVED if name == "observed" else {}
+        variables = {"MODEL_PATH": str(models), "MODEL_NAME": file.parts[-3], "HOST": "127.0.0.1", "PORT": str(port)}
+        variables |= OBSERVED if name == "observed" else {}
     began = time.monotonic()
     cores = f"0-{(os.cpu_count() or 1) - 1}" if core is None else str(core)
     entering = ["sh", "-c", 'echo $$ > "$0" && exec "$@"', group] if group else []
     process = subprocess.Popen(
-        [*entering, "taskset", "-c", cores, *command], env=environment, stdout=subprocess.DEVNULL
+        [*entering, "taskset", "-c", cores, *command],
+        env=os.environ | variables,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL if name in environment.VERSIONS else None,  # they log as they please
     )
     try:
         while not _answers(port, request):
@@ -97,6 +107,24 @@ def start(
     finally:
         process.kill()
         process.wait()
+
+
+def _peer(name: str, port: int, file: Path) -> list[str]:
+    """Return the command that starts a peer, as its own documentation starts it."""
+    python = environment.ensure(name)
+    here = Path(environment.__file__).parent
+    model = file.parts[-3]
+    if name == "kserve":
+        return [str(python), str(here / "kserve_server.py"), str(port), model, str(file)]
+    folder = file.parents[2] / "mlserver"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(here / "mlserver_model.py", folder)
+    settings = {"host": "127.0.0.1", "http_port": port, "grpc_port": _free_port(), "metrics_port": _free_port()}
+    settings |= {"parallel_workers": 0, "debug": False}  # with workers, each request crosses a process
+    described = {"name": model, "implementation": "mlserver_model.OnnxModel", "parameters": {"uri": str(file)}}
+    (folder / "settings.json").write_text(json.dumps(settings))
+    (folder / "model-settings.json").write_text(json.dumps(described))
+    return [str(python.with_name("mlserver")), "start", str(folder)]
 
 
 def _answers(port: int, request: bytes) -> bool:

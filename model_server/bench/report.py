@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from model_server.bench.peers.environment import VERSIONS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -15,7 +17,7 @@ _NAMES = {
     "floor": "hand-written asyncio protocol (the floor)",
     "bare": "this server",
     "observed": "this server, every request logged, 1 % traced",
-}
+} | {"mlserver": f"MLServer {VERSIONS['mlserver']}", "kserve": f"KServe {VERSIONS['kserve']}"}
 
 
 def table(results: dict[str, Any]) -> str:
@@ -37,7 +39,9 @@ def table(results: dict[str, Any]) -> str:
     heads += ["MB", "cold start s"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for key, name in _NAMES.items():
-        mlp = work["mlp-json"][key]
+        mlp = work["mlp-json"].get(key)
+        if mlp is None:  # a peer that was not asked for
+            continue
         cells = [f"{mlp['cpu_us']:.0f}", f"{mlp['cpu_us'] / floor:.2f}", f"{mlp['rps']:,.0f}"]
         cells += [_times_raw(work.get(each, {}), key) for each in ("conv-json", "conv-binary")]
         cells += [f"{mlp['memory_mb']:.0f}", f"{mlp['cold_start_s']:.2f}"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from server_process import ROOT, Server, running
+from server_process import ROOT, Server, free_port, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,14 +23,16 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     kinds = ["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64"]
     _write_echo(folder / "echo" / "1", [*kinds, "FLOAT16", "FLOAT", "DOUBLE", "STRING"])
+    _write_echo(folder / "typed" / "1", [*kinds, "FLOAT", "DOUBLE", "STRING"])
     _write_echo(folder / "halves" / "1", ["BFLOAT16", "FLOAT"])
+    _write_echo(folder / "grid" / "1", ["FLOAT"], columns="columns")
     return folder
 
 
-def _write_echo(folder: Path, kinds: list[str]) -> None:
+def _write_echo(folder: Path, kinds: list[str], *, columns: int | str = 3) -> None:
     from onnx import TensorProto, checker, helper, save  # noqa: PLC0415 - half a second that most tests do not need
 
-    shape: list[str | int | None] = ["rows", 3]
+    shape: list[str | int | None] = ["rows", columns]
     graph = helper.make_graph(
         [helper.make_node("Identity", [kind], [kind + "_OUT"]) for kind in kinds],
         "echo",
@@ -46,7 +48,7 @@ def _write_echo(folder: Path, kinds: list[str]) -> None:
 @pytest.fixture(scope="session")
 def server(models: Path) -> Iterator[Server]:
     """One server for all tests that do not change it."""
-    with running(models, ACCESS_LOG="1", MAX_BODY_BYTES="200000") as started:
+    with running(models, ACCESS_LOG="1", MAX_BODY_BYTES="200000", GRPC_PORT=free_port()) as started:
         started.wait_ready()
         yield started
 

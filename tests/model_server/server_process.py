@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -60,6 +61,11 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.log('listening')['port']}"
 
+    @property
+    def grpc(self) -> str:
+        """Host and port of gRPC."""
+        return f"127.0.0.1:{self.log('listening for gRPC')['port']}"
+
     def wait_ready(self) -> None:
         url = f"{self.url}/v2/health/ready"
         with httpx.Client() as http:
@@ -87,6 +93,13 @@ class Server:
         for stream in (self.process.stdout, self.process.stderr):
             if stream:
                 stream.close()
+
+
+def free_port() -> str:
+    """A port for a setting that knows no "any"."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

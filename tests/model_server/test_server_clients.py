@@ -1,4 +1,4 @@
-"""Real clients and hostile ones: Triton's client library, a collector of traces, and thousands of broken requests."""
+"""A collector of traces, and thousands of broken requests. Triton's clients have a file of their own."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import numpy as np
-import pytest
 from server_process import mlp_request, running
 
 if TYPE_CHECKING:
@@ -21,39 +19,6 @@ if TYPE_CHECKING:
     from server_process import Server
 
 PAYLOAD = "SECRET-PAYLOAD"
-
-
-def test_tritons_client(server: Server) -> None:
-    http = pytest.importorskip("tritonclient.http")
-    client = http.InferenceServerClient(server.url.removeprefix("http://"))
-    try:
-        assert client.is_server_live()
-        assert client.is_server_ready()
-        assert client.is_model_ready("mlp", "1")
-        assert not client.is_model_ready("none")
-        assert client.get_server_metadata()["name"] == "model-server"
-        assert client.get_model_metadata("mlp")["inputs"][0]["name"] == "input"
-        assert client.get_model_config("mlp")["max_batch_size"] == 64
-        assert client.get_inference_statistics("mlp")["model_stats"]
-        assert {"name": "text", "version": "1", "state": "READY", "reason": ""} in client.get_model_repository_index()
-        rows = np.ones((3, 20), np.float32)
-        for binary in (True, False):
-            for compression in (None, "gzip", "deflate"):
-                given = http.InferInput("input", [3, 20], "FP32")
-                given.set_data_from_numpy(rows, binary_data=binary)
-                wanted = [http.InferRequestedOutput("output", binary_data=not binary)]
-                answer = client.infer("mlp", [given], outputs=wanted, request_compression_algorithm=compression)
-                assert answer.as_numpy("output").shape == (3, 10)
-                assert answer.as_numpy("output").sum(axis=1) == pytest.approx([1.0] * 3, rel=1e-5)
-        text = http.InferInput("text", [2], "BYTES")
-        text.set_data_from_numpy(np.array(["my parcel is late", "refund"], dtype=object))
-        labels = client.infer("text", [text], request_id="7", timeout=5_000_000)
-        assert labels.get_response()["id"] == "7"
-        assert [bytes(label) for label in labels.as_numpy("label")] == [b"delivery", b"billing"]
-        with pytest.raises(Exception, match="unknown model"):
-            client.infer("none", [text])
-    finally:
-        client.close()
 
 
 class Collector(HTTPServer):
