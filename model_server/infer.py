@@ -10,17 +10,28 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from http import HTTPStatus
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
 from model_server import codec, logs, traces
-from model_server.errors import BadRequest, ClientGone, MethodNotAllowed, NotFound, ServerError, TooLarge
+from model_server.errors import (
+    BadRequest,
+    ClientGone,
+    ExecutionFailed,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    ServerError,
+    TooLarge,
+)
 from model_server.worker import Job
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from model_server.runtime import Model
@@ -38,6 +49,9 @@ _JSON = (b"content-type", b"application/json")
 _BINARY = (b"content-type", b"application/octet-stream")
 _CLOSE = (b"connection", b"close")
 _OK = b"HTTP/1.1 200 OK"
+_REFUSING_S = 1.0  # after a queue was full, requests are looked at for so long before they are read
+#: What `Infer.at_once` returns for an answer that comes later.
+LATER = b""
 _HEADERS = frozenset({b"content-length", b"inference-header-content-length", b"content-encoding", b"traceparent"})
 
 
@@ -49,6 +63,20 @@ class _Incoming:
     json_length: int | None = None
     encoding: str = ""
     traceparent: str = ""
+
+
+class Waiting(Protocol):
+    """A connection that waits for an answer."""
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection is to be kept."""
+
+    def gone(self) -> bool:
+        """Say whether the client has closed it; asked from any thread."""
+
+    def answer(self, response: bytes, *, close: bool) -> None:
+        """Send a whole response, which says whether the connection ends with it."""
 
 
 def is_infer(path: str) -> bool:
@@ -64,6 +92,7 @@ class Infer:
 
     Attributes:
         limit: Most bytes of a body.
+        refusing_until: Before this, on the performance counter, a queue may be full; 0.0 when none was lately.
     """
 
     def __init__(self, state: State) -> None:
@@ -71,6 +100,7 @@ class Infer:
         self._tracer = state.tracer
         self._access = logs.AccessLog(state.settings.access_log)
         self._failures = logs.Throttle()
+        self.refusing_until = 0.0
         self.limit = state.settings.max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,6 +116,8 @@ class Infer:
                 model = self._find(scope["path"], scope["method"])
                 model.in_flight += 1
                 _read_headers(scope["headers"], incoming)
+                if model.worker.full:  # before the body is read
+                    raise model.worker.refusal()
                 headers, body, ended = await self._answer(model, incoming, receive)
                 status = 200
             except ServerError as error:
@@ -107,16 +139,49 @@ class Infer:
         await send({"type": "http.response.body", "body": body})
         self._told(status, model, incoming, ended - began, len(body))
 
-    def at_once(self, path: str, raw: Headers, body: bytes) -> bytes | None:
-        """Answer a whole request for which nothing has to be waited, in a single call; `direct` asks.
+    def refuse(self, path: str) -> bytes | None:
+        """Refuse a request from its head alone, if its model has no room for it; `direct` asks.
+
+        Reading a body and its numbers costs more than many a model's run. Not asked before a first request was refused.
+
+        Args:
+            path: Of a POST.
+
+        Returns:
+            The whole response, or None for a request that may go on.
+        """
+        began = perf_counter()
+        if began > self.refusing_until:
+            self.refusing_until = 0.0
+            return None
+        try:
+            model = self._find(path, "POST", count=False)
+            worker = model.worker
+        except ServerError:
+            return None  # told and counted on the usual way
+        if self._state.draining_since is not None or not worker.full:
+            return None
+        self._state.last_infer = time.monotonic()
+        error = worker.refusal()
+        seconds = perf_counter() - began
+        self._failed(model, error, seconds)
+        model.stats.request.observe(seconds)
+        response = _rendered(error.message, error.headers)
+        self._told(error.status, model, _Incoming(), seconds, len(response))
+        return response
+
+    def at_once(self, path: str, raw: Headers, body: bytes, waiting: Waiting) -> bytes | None:
+        """Answer a whole request in a single call if nothing has to be waited for, else when it has run; `direct` asks.
 
         Args:
             path: Of a POST.
             raw: The request's headers, names in lower case.
             body: All of it.
+            waiting: Gets the answer if it comes later.
 
         Returns:
-            The whole response of a connection that is kept, or None for a request that has to take the usual way.
+            The whole response of a connection that is kept, `LATER`, or None for a request that has to take the usual
+            way.
         """
         began = perf_counter()
         state = self._state
@@ -125,7 +190,7 @@ class Infer:
             worker = model.worker
         except ServerError:
             return None  # told and counted on the usual way
-        if state.draining_since is not None or not worker.may_run_inline(1):
+        if state.draining_since is not None:
             return None
         incoming = _Incoming()
         state.last_infer = time.monotonic()
@@ -136,18 +201,43 @@ class Infer:
                 return None
             start = perf_counter()
             request = codec.decode(body, incoming.json_length, model)
-            seconds = perf_counter() - start
-            if request.rows > 1 and not worker.may_run_inline(request.rows):
-                return None
+            decoded = perf_counter()
             state.faults.maybe_fail()
-            headers, content, ended = self._encoded(
-                model, request, worker.run_inline(request.feeds, request.rows), seconds
-            )
+            if not worker.may_run_inline(request.rows):
+                future = worker.queue(_job(model, request, decoded, waiting.gone))
+                state.in_flight += 1
+                model.in_flight += 1
+                later = _Later(model, request, incoming, began, decoded - start, waiting)
+                future.add_done_callback(partial(self._ran, later))
+                return LATER
+            outputs = worker.run_inline(request.feeds, request.rows)
+            headers, content, ended = self._encoded(model, request, outputs, decoded - start)
         except ServerError as error:
             status, headers, content, ended = self._refused(model, error, began)
         model.stats.request.observe(ended - began)
         self._told(status, model, incoming, ended - began, len(content))
         return _response(status, headers, content)
+
+    def _ran(self, later: _Later, future: Future[Outputs]) -> None:
+        """Answer a request that had to wait for its turn."""
+        model, state = later.model, self._state
+        state.in_flight -= 1
+        model.in_flight -= 1
+        status = 200
+        try:
+            headers, content, ended = self._encoded(model, later.request, future.result(), later.decode_seconds)
+        except ServerError as error:
+            status, headers, content, ended = self._refused(model, error, later.began)
+        except Exception as error:  # noqa: BLE001 - nobody above would answer
+            failed = ExecutionFailed(f"{type(error).__name__} while answering")
+            status, headers, content, ended = self._refused(model, failed, later.began)
+        seconds = ended - later.began
+        model.stats.request.observe(seconds)
+        close = state.draining_since is not None or not later.waiting.keep_alive
+        if close:
+            headers.append(_CLOSE)
+        later.waiting.answer(_response(status, headers, content), close=close)
+        self._told(status, model, later.incoming, seconds, len(content))
 
     def _refused(self, model: Model | None, error: ServerError, began: float) -> tuple[int, Headers, bytes, float]:
         """Return status, headers, body and the end on the performance counter; counts the failure."""
@@ -194,11 +284,7 @@ class Infer:
         if worker.may_run_inline(request.rows):
             outputs = worker.run_inline(request.feeds, request.rows)
         else:
-            timeout = request.timeout_s
-            if own := model.config.deadline_seconds:
-                timeout = min(timeout, own) if timeout else own
-            job = Job(request.feeds, request.rows, request.key, decoded, timeout, _gone(receive))
-            outputs = await worker.submit(job)
+            outputs = await worker.submit(_job(model, request, decoded, _gone(receive)))
         return self._encoded(model, request, outputs, decoded - start)
 
     @staticmethod
@@ -222,6 +308,8 @@ class Infer:
         if model is not None:
             model.stats.outcomes[error.outcome] += 1
             model.stats.failures.add(seconds)
+        if isinstance(error, Overloaded):
+            self.refusing_until = perf_counter() + _REFUSING_S
         if error.status >= 500 and model is not None:  # noqa: PLR2004 - ours, not the client's
             self._failures.event(
                 logging.WARNING, "request failed", model=model.name, version=model.version, status=error.status,
@@ -241,6 +329,32 @@ class Infer:
         if trace_id:
             about["trace_id"] = trace_id
         self._access.write(status=status, duration_ms=round(seconds * 1000, 3), response_bytes=size, **about)
+
+
+@dataclass(slots=True)
+class _Later:
+    """What is kept of a request while it waits for its turn; times in seconds, `began` on the performance counter."""
+
+    model: Model
+    request: codec.Request
+    incoming: _Incoming
+    began: float
+    decode_seconds: float
+    waiting: Waiting
+
+
+def _job(model: Model, request: codec.Request, queued_at: float, gone: Callable[[], bool] | None) -> Job:
+    """Return the worker's part of a request; its deadline is the client's or the model's, whichever is earlier."""
+    timeout = request.timeout_s
+    if own := model.config.deadline_seconds:
+        timeout = min(timeout, own) if timeout else own
+    return Job(request.feeds, request.rows, request.key, queued_at, timeout, gone)
+
+
+@lru_cache(maxsize=64)
+def _rendered(message: str, extra: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Return a refusal's whole response, the same for many requests."""
+    return _response(Overloaded.status, [_JSON, *extra], orjson.dumps({"error": message}))
 
 
 def _response(status: int, headers: Headers, content: bytes) -> bytes:
