@@ -89,13 +89,16 @@ class DirectProtocol(HttpToolsProtocol):
             if not is_infer(path) or "%" in path or "?" in path:
                 return None
             self._url, self._path = self.url, path
-        length = [value for name, value in self.headers if name == b"content-length"]
-        if len(length) != 1 or not length[0].isdigit() or len(length[0]) > 7:  # noqa: PLR2004 - digits of MOST
+        length = b""
+        for name, value in self.headers:
+            if name == b"content-length":
+                length = b"twice" if length else value
+        if not length.isdigit() or len(length) > 7:  # noqa: PLR2004 - digits of MOST
             return None
         usual = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
         if not usual or self.parser.should_upgrade():
             return None
-        size = int(length[0])
+        size = int(length)
         return size if 0 < size <= min(MOST, self._infer.limit) else None
 
     def _usual(self) -> None:
