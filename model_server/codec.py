@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _LENGTH = struct.Struct("<I")
 _NOTHING = memoryview(b"")
+_FLOATS = frozenset({"f", "d"})
 _LONGEST_TIMEOUT_US = 3_600_000_000
 
 
@@ -231,16 +232,23 @@ def _flat(data: list[Any]) -> list[Any]:
 
 
 def _numbers(flat: list[Any], datatype: Datatype) -> Any:
-    """Read numbers with `array`, which is strict where NumPy is not.
+    """Read numbers with `struct` and `array`, which are strict where NumPy is not.
 
     NumPy takes "1", None or 1.5 for a number of any type, and where one element is a long text it makes room for that
-    text once for each element.
+    text once for each element. `struct` takes a quarter of the time of the others, but says of whole numbers only that
+    something is wrong, and has no infinity for a number that is too large for FP32.
     """
     if not flat:
         return np.empty(0, dtype=datatype.dtype)
     if type(flat[0]) is bool:
         raise TypeError("a truth value is no number")
-    values = np.frombuffer(array(datatype.code, flat), dtype=datatype.code)
+    code = datatype.code
+    buffer: bytes | array[Any]
+    try:
+        buffer = struct.pack(f"{len(flat)}{code}", *flat) if code in _FLOATS else array(code, flat)
+    except (OverflowError, struct.error):
+        buffer = array(code, flat)
+    values = np.frombuffer(buffer, dtype=code)
     if values.dtype == datatype.dtype:
         return values
     if datatype.name == "BF16":

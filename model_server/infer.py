@@ -10,17 +10,19 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from http import HTTPStatus
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
 from model_server import codec
-from model_server.errors import BadRequest, ClientGone, MethodNotAllowed, NotFound, ServerError, TooLarge
+from model_server.errors import BadRequest, ClientGone, MethodNotAllowed, NotFound, Overloaded, ServerError, TooLarge
 from model_server.predictions import Predictions
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from model_server.runtime import Model
@@ -38,6 +40,10 @@ _JSON = (b"content-type", b"application/json")
 _BINARY = (b"content-type", b"application/octet-stream")
 _CLOSE = (b"connection", b"close")
 _OK = b"HTTP/1.1 200 OK"
+_PLAIN = b"HTTP/1.1 200 OK\r\n%b: %b\r\ncontent-length: %d\r\n\r\n%b"
+_REFUSING_S = 1.0  # after a queue was full, requests are looked at for so long before they are read
+#: What `Infer.at_once` returns for an answer that comes later.
+LATER = b""
 _HEADERS = frozenset({b"content-length", b"inference-header-content-length", b"content-encoding", b"traceparent"})
 
 
@@ -49,6 +55,20 @@ class _Incoming:
     json_length: int | None = None
     encoding: str = ""
     traceparent: str = ""
+
+
+class Waiting(Protocol):
+    """A connection that waits for an answer."""
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection is to be kept."""
+
+    def gone(self) -> bool:
+        """Say whether the client has closed it; asked from any thread."""
+
+    def answer(self, response: bytes, *, close: bool) -> None:
+        """Send a whole response, which says whether the connection ends with it."""
 
 
 def is_infer(path: str) -> bool:
@@ -65,11 +85,13 @@ class Infer:
     Attributes:
         limit: Most bytes of a body.
         predictions: What gRPC shares with it.
+        refusing_until: Before this, on the performance counter, a queue may be full; 0.0 when none was lately.
     """
 
     def __init__(self, state: State) -> None:
         self._state = state
         self.predictions = Predictions(state)
+        self.refusing_until = 0.0
         self.limit = state.settings.max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,6 +107,8 @@ class Infer:
                 model = self._find(scope["path"], scope["method"])
                 model.in_flight += 1
                 _read_headers(scope["headers"], incoming)
+                if model.worker.full:  # before the body is read
+                    raise model.worker.refusal()  # noqa: TRY301 - answered below like any other
                 headers, body, ended = await self._answer(model, incoming, receive)
                 status = 200
             except asyncio.CancelledError:
@@ -106,16 +130,50 @@ class Infer:
         await send({"type": "http.response.body", "body": body})
         self.predictions.told(status, model, incoming.traceparent, ended - began, len(body))
 
-    def at_once(self, path: str, raw: Headers, body: bytes) -> bytes | None:
-        """Answer a whole request for which nothing has to be waited, in a single call; `direct` asks.
+    def refuse(self, path: str) -> bytes | None:
+        """Refuse a request from its head alone, if its model has no room for it; `direct` asks.
+
+        Reading a body and its numbers costs more than many a model's run. Not asked before a first request was refused.
+
+        Args:
+            path: Of a POST.
+
+        Returns:
+            The whole response, or None for a request that may go on.
+        """
+        began = perf_counter()
+        if began > self.refusing_until:
+            self.refusing_until = 0.0
+            return None
+        try:
+            model = self._find(path, "POST", count=False)
+            worker = model.worker
+        except ServerError:
+            return None  # told and counted on the usual way
+        if self._state.draining_since is not None or not worker.full:
+            return None
+        self._state.last_infer = time.monotonic()
+        error = worker.refusal()
+        seconds = perf_counter() - began
+        self.predictions.failed(model, error, seconds)
+        self.refusing_until = began + _REFUSING_S
+        model.stats.request.observe(seconds)
+        response = _rendered(error.message, error.headers)
+        self.predictions.told(error.status, model, "", seconds, len(response))
+        return response
+
+    def at_once(self, path: str, raw: Headers, body: bytes, waiting: Waiting) -> bytes | None:
+        """Answer a whole request in a single call if nothing has to be waited for, else when it has run; `direct` asks.
 
         Args:
             path: Of a POST.
             raw: The request's headers, names in lower case.
             body: All of it.
+            waiting: Gets the answer if it comes later.
 
         Returns:
-            The whole response of a connection that is kept, or None for a request that has to take the usual way.
+            The whole response of a connection that is kept, `LATER`, or None for a request that has to take the usual
+            way.
         """
         began = perf_counter()
         state = self._state
@@ -124,7 +182,7 @@ class Infer:
             worker = model.worker
         except ServerError:
             return None  # told and counted on the usual way
-        if state.draining_since is not None or not worker.may_run_inline(1):
+        if state.draining_since is not None:
             return None
         incoming = _Incoming()
         state.last_infer = time.monotonic()
@@ -135,23 +193,47 @@ class Infer:
                 return None
             start = perf_counter()
             request = codec.decode(body, incoming.json_length, model)
-            seconds = perf_counter() - start
-            if request.rows > 1 and not worker.may_run_inline(request.rows):
-                return None
+            decoded = perf_counter()
             state.faults.maybe_fail()
-            headers, content, ended = self._encoded(
-                model, request, worker.run_inline(request.feeds, request.rows), seconds
-            )
+            if not worker.may_run_inline(request.rows):
+                future = worker.queue(self.predictions.job(model, request, decoded, gone=waiting.gone))
+                state.in_flight += 1
+                model.in_flight += 1
+                later = _Later(model, request, incoming, began, decoded - start, waiting)
+                future.add_done_callback(partial(self._ran, later))
+                return LATER
+            outputs = worker.run_inline(request.feeds, request.rows)
+            headers, content, ended = self._encoded(model, request, outputs, decoded - start)
         except Exception as error:  # noqa: BLE001 - as above
             status, headers, content, ended = self._refused(model, error, began)
         model.stats.request.observe(ended - began)
         self.predictions.told(status, model, incoming.traceparent, ended - began, len(content))
         return _response(status, headers, content)
 
+    def _ran(self, later: _Later, future: Future[Outputs]) -> None:
+        """Answer a request that had to wait for its turn."""
+        model, state = later.model, self._state
+        state.in_flight -= 1
+        model.in_flight -= 1
+        status = 200
+        try:
+            headers, content, ended = self._encoded(model, later.request, future.result(), later.decode_seconds)
+        except Exception as error:  # noqa: BLE001 - nobody above would answer
+            status, headers, content, ended = self._refused(model, error, later.began)
+        seconds = ended - later.began
+        model.stats.request.observe(seconds)
+        close = state.draining_since is not None or not later.waiting.keep_alive
+        if close:
+            headers.append(_CLOSE)
+        later.waiting.answer(_response(status, headers, content), close=close)
+        self.predictions.told(status, model, later.incoming.traceparent, seconds, len(content))
+
     def _refused(self, model: Model | None, error: Exception, began: float) -> tuple[int, Headers, bytes, float]:
         """Return status, headers, body and the end on the performance counter; counts the failure."""
         ended = perf_counter()
         told = self.predictions.failed(model, error, ended - began)
+        if isinstance(told, Overloaded):
+            self.refusing_until = ended + _REFUSING_S
         return told.status, [_JSON, *told.headers], orjson.dumps({"error": told.message}), ended
 
     def _find(self, path: str, method: str, *, count: bool = True) -> Model:
@@ -171,7 +253,6 @@ class Infer:
     async def _answer(self, model: Model, incoming: _Incoming, receive: Receive) -> tuple[Headers, bytes, float]:
         """Return headers, body and the end on the performance counter; counts a success."""
         limit = self.limit
-        _ = model.worker  # what is not ready is told before its body is read
         message = await receive()
         body = message.get("body", b"")
         if message["type"] != "http.request" or message.get("more_body") or len(body) > limit:
@@ -197,8 +278,28 @@ class Infer:
         return [_BINARY, (b"inference-header-content-length", b"%d" % json_length)], content, ended
 
 
+@dataclass(slots=True)
+class _Later:
+    """What is kept of a request while it waits for its turn; times in seconds, `began` on the performance counter."""
+
+    model: Model
+    request: codec.Request
+    incoming: _Incoming
+    began: float
+    decode_seconds: float
+    waiting: Waiting
+
+
+@lru_cache(maxsize=64)
+def _rendered(message: str, extra: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Return a refusal's whole response, the same for many requests."""
+    return _response(Overloaded.status, [_JSON, *extra], orjson.dumps({"error": message}))
+
+
 def _response(status: int, headers: Headers, content: bytes) -> bytes:
     """Return a whole HTTP response in one piece."""
+    if status == 200 and len(headers) == 1:  # noqa: PLR2004 - what most requests get
+        return _PLAIN % (*headers[0], len(content), content)
     head = _OK if status == 200 else b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())  # noqa: PLR2004 - HTTP
     lines = [head, *(b"%s: %s" % header for header in headers), b"content-length: %d" % len(content), b"", content]
     return b"\r\n".join(lines)
@@ -214,7 +315,7 @@ def _gone(receive: Receive) -> Callable[[], bool] | None:
     return (lambda: cycle.disconnected) if hasattr(cycle, "disconnected") else None
 
 
-def _read_headers(raw: list[tuple[bytes, bytes]], incoming: _Incoming) -> None:
+def _read_headers(raw: Headers, incoming: _Incoming) -> None:
     for name, value in raw:
         if name not in _HEADERS:
             continue

@@ -85,8 +85,20 @@ class Predictions:
         self._state.faults.maybe_fail()
         if worker.may_run_inline(request.rows):
             return worker.run_inline(request.feeds, request.rows)
+        return await worker.submit(self.job(model, request, began, patience_s=patience_s, gone=gone))
+
+    @staticmethod
+    def job(
+        model: Model,
+        request: Request,
+        began: float,
+        *,
+        patience_s: float = 0.0,
+        gone: Callable[[], bool] | None = None,
+    ) -> Job:
+        """Return the worker's part of a request; the arguments are those of `run`."""
         limits = [limit for limit in (request.timeout_s, model.config.deadline_seconds, patience_s) if limit]
-        return await worker.submit(Job(request.feeds, request.rows, request.key, began, min(limits, default=0.0), gone))
+        return Job(request.feeds, request.rows, request.key, began, min(limits, default=0.0), gone)
 
     @staticmethod
     def succeeded(model: Model, decode_seconds: float, encode_seconds: float) -> None:

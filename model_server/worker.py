@@ -2,8 +2,9 @@
 
 `infer` awaits `Worker.submit`; a thread runs the model and hands results back to the event loop, one call per batch.
 When nothing is queued and runs are quick, `infer` calls `Worker.run_inline`, in the event loop itself, which saves the
-hand-off. The queue is bounded: one request too many is refused at once. A request whose client has gone or whose
-deadline is over when its turn comes is not run. Knows nothing of ONNX or HTTP.
+hand-off. What a model has in hand, waiting or running, is bounded: one request too many is refused at once, and while
+that goes on, the bound is lower (see `Worker.limit`). A request whose client has gone or whose deadline is over when
+its turn comes is not run. Knows nothing of ONNX or HTTP.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ Outputs = list["NDArray[Any]"]
 
 _SMOOTHING = 0.1  # of the moving average of run times: the last ten or so count
 _OUTLIER = 4.0  # times the average: more than that counts as that much
+_STANDING_S = 1.0  # after a refusal the short queue holds for so long
+_SHORT_WAIT_S = 0.02  # the short queue is worked off in about this time
+_SHORT_SHARE = 4  # and never shorter than this part of the whole one
 
 
 @dataclass(slots=True)
@@ -74,7 +78,8 @@ class Worker:
         run: Executes the model; raises ServerError when it cannot.
         stats: Where queue wait, run time and batch sizes are counted.
         batch_limit: Most rows in one execution.
-        queue_size: Most requests waiting.
+        queue_size: Most requests in hand, above one per instance. Those that were joined into one execution count one
+            by one: each makes the others wait.
         instances: Threads, each with an execution of its own.
         inline_below_seconds: Run in the event loop below this average run time; 0 never does.
         expected_seconds: First guess of the run time, from the warm-up.
@@ -104,6 +109,8 @@ class Worker:
         self._clock = clock
         self._queue: deque[Job] = deque()
         self._wake = threading.Condition()
+        self._running = 0  # requests in executions
+        self._short_until = 0.0
         self._busy = instances  # until each thread waits for the first time
         self._stopped = False
         self._instances = instances
@@ -121,6 +128,30 @@ class Worker:
         """Whether all threads still take work."""
         return not self._stopped and all(thread.is_alive() for thread in self._threads)
 
+    @property
+    def full(self) -> bool:
+        """Whether the next request would be refused."""
+        return len(self._queue) + self._running >= self.limit + self._instances
+
+    @property
+    def limit(self) -> int:
+        """How many requests may be in hand beside one per instance.
+
+        `queue_size` of them may come at once. A queue that has been full is another matter: what is too much stays too
+        much until the load falls, and then a long queue refuses as many as a short one and answers the others later.
+        So for a second after every refusal it is only as long as can be worked off soon.
+        """
+        size = self._queue_size
+        if perf_counter() >= self._short_until:
+            return size
+        return min(size, max(1, size // _SHORT_SHARE, int(_SHORT_WAIT_S / self._average)))
+
+    def refusal(self) -> Overloaded:
+        """Return the error for one request too many, and keep the queue short from now on."""
+        self._short_until = perf_counter() + _STANDING_S
+        wait = math.ceil((len(self._queue) + self._running) * self._average)
+        return Overloaded(f"queue full: {len(self._queue)} requests wait", retry_after_s=max(1, wait))
+
     async def submit(self, job: Job) -> Outputs:
         """Queue the job, and return its outputs when it has run.
 
@@ -131,24 +162,28 @@ class Worker:
             ClientGone: Nobody waits for it any more.
             ExecutionFailed: The model could not run on this input.
         """
-        # While a thread is idle, the first in the queue is as good as running.
-        if len(self._queue) >= self._queue_size + self._instances - self._busy:
-            wait = math.ceil(len(self._queue) * self._average)
-            raise Overloaded(f"queue full: {self._queue_size} requests wait", retry_after_s=max(1, wait))
+        return await self.queue(job)
+
+    def queue(self, job: Job) -> asyncio.Future[Outputs]:
+        """Queue the job, and return what its outputs or one of the errors of `submit` will be in.
+
+        Raises:
+            Overloaded: The queue is full.
+            NotReady: The worker was stopped.
+        """
+        if self.full:
+            raise self.refusal()
         loop = asyncio.get_running_loop()
-        job.future = loop.create_future()
+        future = job.future = loop.create_future()
         with self._wake:
             if self._stopped:
                 raise NotReady("the model is being unloaded")
             self._queue.append(job)
             self._wake.notify()
-        if not job.timeout_s:
-            return await job.future
-        timer = loop.call_later(job.timeout_s, _expire, job.future)
-        try:
-            return await job.future
-        finally:
-            timer.cancel()
+        if job.timeout_s:
+            timer = loop.call_later(job.timeout_s, _expire, future)
+            future.add_done_callback(lambda _: timer.cancel())
+        return future
 
     def stop(self) -> None:
         """End the threads once the queue is empty, and wait for that; not from the event loop."""
@@ -189,13 +224,20 @@ class Worker:
         return result
 
     def _average_in(self, seconds: float, busy: float) -> None:
-        """Move the averages; one run that the kernel interrupted must not look like a slow model."""
-        self._average += (min(seconds, self._average * _OUTLIER) - self._average) * _SMOOTHING
+        """Move the averages; one run that the kernel interrupted must not look like a slow model.
+
+        Args:
+            seconds: By which each request in it makes the others wait.
+            busy: That the execution kept its thread busy.
+        """
+        self._average = max(1e-6, self._average + (min(seconds, self._average * _OUTLIER) - self._average) * _SMOOTHING)
         self._quick = max(1e-6, self._quick + (min(busy, self._quick * _OUTLIER) - self._quick) * _SMOOTHING)
 
     def _work(self) -> None:
         while jobs := self._take():
             done = self._execute(jobs)
+            with self._wake:  # other instances count as well
+                self._running -= len(jobs)
             self._in_loop(jobs[0], self._deliver, done)
 
     def _take(self) -> list[Job]:
@@ -207,7 +249,9 @@ class Worker:
                     while self._queue and not self._wanted(self._queue[0]):
                         self._queue.popleft()
                     if self._queue:
-                        return self._batch()
+                        jobs = self._batch()
+                        self._running += len(jobs)
+                        return jobs
                     if self._stopped:
                         return []
                     self._wake.wait()
@@ -280,7 +324,7 @@ class Worker:
                 job.future.set_result(result)
 
     def _count(self, done: _Done) -> None:
-        self._average_in(done.seconds, done.busy)
+        self._average_in(done.seconds / len(done.jobs) / self._instances, done.busy)
         self._stats.executed(sum(job.rows for job in done.jobs), done.seconds)
         for job in done.jobs:
             self._stats.queue.observe(max(0.0, done.began - job.queued_at))

@@ -79,7 +79,7 @@ def _twice(twice: dict[str, Any]) -> str:
 
 def _quota(quota: dict[str, Any]) -> str:
     return (
-        f"A quota of one CPU at four fifths of its capacity: p99 {quota['p99_to_p50']:.1f} × p50, "
+        f"A quota of one CPU, {quota['cpus_used']:.0%} of it used (conv, binary): p99 {quota['p99_to_p50']:.1f} × p50, "
         f"{quota['throttled_share']:.0%} of the periods throttled."
     )
 

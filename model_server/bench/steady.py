@@ -27,6 +27,8 @@ class Offered:
         refused: Latencies of those answered with 503, rising.
         advised: How many of these carried `Retry-After`.
         lost: Never answered, or with another status.
+        late: By how much the load generator itself was late with each, rising; a server's figures mean little where
+            this is not small beside them.
     """
 
     sent: int
@@ -34,6 +36,7 @@ class Offered:
     refused: list[float]
     advised: int
     lost: int
+    late: list[float]
 
 
 def percentile(rising: list[float], share: float) -> float:
@@ -86,9 +89,11 @@ class _Load:
         self.sent = self.advised = self.other = 0
         self.accepted: list[float] = []
         self.refused: list[float] = []
+        self.late: list[float] = []
 
     def send(self, due: float) -> None:
         self.sent += 1
+        self.late.append(perf_counter() - due)
         if self._idle:
             self._idle.pop().ask(due, self._request)
             return
@@ -137,7 +142,7 @@ async def _offer(port: int, request: bytes, rate: float, seconds: float) -> Offe
     for line in load.lines:
         line.close()
     lost = load.missing + load.other
-    return Offered(load.sent, sorted(load.accepted), sorted(load.refused), load.advised, lost)
+    return Offered(load.sent, sorted(load.accepted), sorted(load.refused), load.advised, lost, sorted(load.late))
 
 
 def offer(port: int, request: bytes, *, rate: float, seconds: float) -> Offered:

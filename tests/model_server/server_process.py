@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 START_S = 30.0
+PATH = "/v2/models/mlp/infer"
 
 
 class Server:
@@ -116,3 +118,33 @@ def mlp_request(*rows: float) -> dict[str, Any]:
     """A request with one row of twenty equal numbers per argument."""
     data = [value for value in rows for _ in range(20)]
     return {"inputs": [{"name": "input", "shape": [len(rows), 20], "datatype": "FP32", "data": data}]}
+
+
+def whole(body: bytes, *more: str, path: str = PATH, version: str = "1.1", method: str = "POST") -> bytes:
+    """A whole HTTP request, with more header lines."""
+    lines = [f"{method} {path} HTTP/{version}", "Host: x", f"Content-Length: {len(body)}", *more, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+class Line:
+    """One connection, read answer by answer."""
+
+    def __init__(self, server: Server) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", urlsplit(server.url).port or 0), timeout=10)
+        self.file = self.socket.makefile("rb")
+
+    def answer(self) -> tuple[int, dict[str, str], Any]:
+        status = int(self.file.readline().split()[1])
+        headers = {}
+        while (line := self.file.readline().strip()) != b"":
+            name, _, value = line.decode().partition(":")
+            headers[name.lower()] = value.strip()
+        body = self.file.read(int(headers["content-length"]))
+        return status, headers, json.loads(body)
+
+    def closed(self) -> bool:
+        return self.file.read(1) == b""
+
+    def close(self) -> None:
+        self.file.close()
+        self.socket.close()

@@ -4,49 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest
-from server_process import Server, running
+from server_process import PATH, Line, Server, running, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-PATH = "/v2/models/mlp/infer"
 SHORT = {"inputs": [{"name": "input", "shape": [1, 20], "datatype": "FP32", "data": [0.5] * 20}]}
-
-
-def whole(body: bytes, *more: str, path: str = PATH, version: str = "1.1", method: str = "POST") -> bytes:
-    lines = [f"{method} {path} HTTP/{version}", "Host: x", f"Content-Length: {len(body)}", *more, "", ""]
-    return "\r\n".join(lines).encode() + body
-
-
-class Line:
-    """One connection, read answer by answer."""
-
-    def __init__(self, server: Server) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", urlsplit(server.url).port or 0), timeout=10)
-        self.file = self.socket.makefile("rb")
-
-    def answer(self) -> tuple[int, dict[str, str], Any]:
-        status = int(self.file.readline().split()[1])
-        headers = {}
-        while (line := self.file.readline().strip()) != b"":
-            name, _, value = line.decode().partition(":")
-            headers[name.lower()] = value.strip()
-        body = self.file.read(int(headers["content-length"]))
-        return status, headers, json.loads(body)
-
-    def closed(self) -> bool:
-        return self.file.read(1) == b""
-
-    def close(self) -> None:
-        self.file.close()
-        self.socket.close()
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def client(url: str) -> httpx.AsyncClient:
 
 
 async def test_everything_queued_runs_together_and_each_gets_its_own_rows(models: Path) -> None:
-    with running(models, FAULT_LATENCY_SECONDS="0.2", BATCH_LIMIT="8", **SLOW) as server:
+    with running(models, FAULT_LATENCY_SECONDS="0.6", BATCH_LIMIT="8", **SLOW) as server:
         server.wait_ready()
         async with client(server.url) as http:
             alone = {}
