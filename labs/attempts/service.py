@@ -30,7 +30,7 @@ from labs.course.load import load_course
 from labs.course.models import Course, Fix, Scenario, StepAnswer
 from labs.errors import ClusterError, UsageError
 from labs.events import Listener, State, Step, silent
-from labs.inject import manifests
+from labs.inject import guard, manifests, symptoms
 from labs.inject.api import Api
 from labs.providers.base import ClusterHandle
 
@@ -290,6 +290,23 @@ class Tasks:
         """Return what of a running task is not as it was at its start; empty right after a reset (prove)."""
         with self._bench(scenario_id, emit) as bench:
             return seeding.differences(bench)
+
+    def await_faults(self, scenario_id: str) -> list[str]:
+        """Wait until the task is broken as a learner finds it, timed faults too; return what does not show (prove)."""
+        with self._bench(scenario_id, silent) as bench:
+            return symptoms.wait_broken(bench.api, bench.scenario)
+
+    def lost(self) -> str:
+        """Return why nothing can be asked any more: no answer, or another cluster; empty while ours answers."""
+        try:
+            api = Api(self.handle.kubeconfig)
+            try:
+                guard.own_cluster(api, self.handle)
+            finally:
+                api.close()
+        except ClusterError as error:
+            return str(error)
+        return ""
 
     def progress(self) -> dict[str, Progress]:
         """Return scenario id → progress over all clusters."""
