@@ -342,8 +342,11 @@ class Image(Spec):
     no_packages: tuple[str, ...] = ()
 
 
+ACTS = ("delete", "restart", "scale", "drain", "kill_node", "lose_gpu")
+
+
 class Action(Spec):
-    """Something done to the cluster so that its answer can be judged. Exactly one of the four is given.
+    """Something done to the cluster so that its answer can be judged. Exactly one of `ACTS` is given.
 
     Attributes:
         delete: Pods (or other objects) that are deleted.
@@ -351,6 +354,9 @@ class Action(Spec):
         scale: A Deployment or StatefulSet that is scaled to `replicas`, and back again afterwards.
         drain: Nodes that are cordoned and whose pods are evicted; uncordoned again afterwards. Or Pods with their
             namespace: then the node of the first one, and only pods of that namespace.
+        kill_node: A node that is switched off, as a power cut does, and on again afterwards; or Pods: then the node of
+            one of them. The check begins when the cluster has noticed. It needs `requires: {node_power: true}`.
+        lose_gpu: A node, or Pods as above, that loses one of its simulated GPUs and has it again afterwards.
         replicas: For `scale`.
     """
 
@@ -358,12 +364,14 @@ class Action(Spec):
     restart: Objects | None = None
     scale: Objects | None = None
     drain: Objects | None = None
+    kill_node: Objects | None = None
+    lose_gpu: Objects | None = None
     replicas: int = Field(default=1, ge=0, le=50)
 
     @property
     def kind(self) -> str:
-        """Which of the four is given."""
-        return next(kind for kind in ("delete", "restart", "scale", "drain") if getattr(self, kind) is not None)
+        """Which of `ACTS` is given."""
+        return next(kind for kind in ACTS if getattr(self, kind) is not None)
 
     @property
     def of(self) -> Objects:
@@ -373,10 +381,10 @@ class Action(Spec):
 
     @model_validator(mode="after")
     def _one(self) -> Action:
-        given = [kind for kind in ("delete", "restart", "scale", "drain") if getattr(self, kind) is not None]
+        given = [kind for kind in ACTS if getattr(self, kind) is not None]
         if len(given) != 1:
             said = " and ".join(given) or "none"
-            raise ValueError(f"an action needs exactly one of delete, restart, scale, drain; it has {said}")
+            raise ValueError(f"an action needs exactly one of {', '.join(ACTS)}; it has {said}")
         return self
 
 
@@ -386,12 +394,14 @@ class Triggered(Spec):
     Attributes:
         do: What is done; nothing for load alone.
         under: Load that runs meanwhile and must meet its bounds: what a rollout may cost.
+        lead: Seconds of load before the act. What the act may cost is in hand by then, and not by chance.
         then: Id of the check in the same scenario that must pass afterwards.
         within: Seconds in which it must.
     """
 
     do: Action | None = None
     under: Infer | None = None
+    lead: float = Field(default=0.5, ge=0, le=30)
     then: str
     within: float = Field(default=30.0, gt=0, le=300)
 

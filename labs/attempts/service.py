@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from grader.errors import GraderError
 from grader.model import Outcome, Report, Verdict
 from labs import coaching, paths, tools
-from labs.attempts import clues, diagnosis, fixes, history, seeding, workspace
+from labs.attempts import clues, diagnosis, fixes, history, outage, seeding, workspace
 from labs.attempts.clues import Clues, Line, field_lines
 from labs.attempts.diagnosis import Diagnosed
 from labs.attempts.history import Stage, Story
@@ -353,6 +353,7 @@ class Tasks:
     @contextmanager
     def _bench(self, scenario_id: str, emit: Listener) -> Iterator[seeding.Bench]:
         scenario, handle = self.scenario(scenario_id), self.handle
+        outage.mend(handle, emit)
         api = Api(handle.kubeconfig)
         try:
             yield seeding.Bench(handle, api, lambda: self._look(scenario), self._store, scenario, emit)
@@ -371,6 +372,7 @@ class Tasks:
                 kubectl=tools.kubectl,
                 registry=handle.registry,
                 private=handle.private,
+                machines=outage.Power(handle),
             )
         except GraderError as error:
             raise ClusterError(error.message, hint=error.hint or "`labs status` tells what runs") from None
@@ -387,6 +389,7 @@ class Tasks:
     ) -> Report:
         from grader.runner import grade  # noqa: PLC0415 - as in `_look`
 
+        outage.mend(self.handle, emit)
         cluster = self._look(scenario)
         emit(Step("grade", "Grading", State.RUNNING))
         state, said = State.FAILED, ""

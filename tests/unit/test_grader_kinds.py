@@ -461,6 +461,27 @@ def test_load_meanwhile_is_judged_too() -> None:
     assert broken.observed.startswith("while and after restarting Deployment: 97 of 100")
 
 
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (LoadAnswer(100, {200: 80}, {"timeout": 20}, behind=1400), Outcome.UNKNOWN),  # nobody had time
+        (LoadAnswer(100, {200: 80}, {"timeout": 20}, behind=90), Outcome.FAILED),
+        (LoadAnswer(100, {200: 80, 503: 20}, behind=1400), Outcome.FAILED),  # a server was there and said no
+        (LoadAnswer(100, {200: 100}, behind=1400), Outcome.PASSED),
+    ],
+)
+def test_a_machine_without_time_is_told_from_a_wrong_fix(answer: LoadAnswer, outcome: Outcome) -> None:
+    inside = Inside(load=lambda _: answer)
+    cluster = FakeCluster([running("a-1"), running("a-2"), deployment()], inside=inside, now=NOW)
+    act = {"restart": {"kind": "Deployment", "name": "embedder"}}
+    verdict = run(cluster, [trigger(do=act, under={"service": "web"}), ready()]).checks[0]
+    assert verdict.outcome is outcome, verdict.observed
+    if outcome is Outcome.UNKNOWN:
+        assert "too busy to measure" in verdict.observed
+        assert "80 of 100 requests" in verdict.observed
+        assert "hint: grade again" in verdict.observed
+
+
 def test_nothing_is_done_to_a_task_that_fails_anyway_or_a_cluster_that_is_gone() -> None:
     act = {"delete": {"kind": "Pod", "name": "a-1"}}
     cluster = FakeCluster([running("a-1")], now=NOW)

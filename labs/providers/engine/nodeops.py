@@ -56,6 +56,23 @@ def start_node(layout: Layout, record: Record, node: str) -> None:
     _enable(layout, node, wanted=True)
 
 
+def off(layout: Layout) -> list[str]:
+    """Return the nodes that are switched off; none where there is no plan that could say so."""
+    try:
+        specs = load_plan(layout.plan)
+    except (OSError, ValueError):
+        return []
+    return sorted({spec.name.partition("/")[0] for spec in specs if "/" in spec.name and not spec.enabled})
+
+
+def start_all(layout: Layout, record: Record) -> list[str]:
+    """Switch on every node that is off; return their names."""
+    nodes = off(layout)
+    for node in nodes:
+        start_node(layout, record, node)
+    return nodes
+
+
 def _enable(layout: Layout, node: str, *, wanted: bool) -> None:
     specs = load_plan(layout.plan)
     ours = f"{node}/"
