@@ -321,10 +321,13 @@ class Git(_Patterns):
 
 
 class Image(Spec):
-    """An image in the lab's registry.
+    """An image in the lab's registry: one that is named here, or those that objects name.
 
     Attributes:
-        ref: Reference, such as `registry.lab/scorer:1.2.0`.
+        ref: Reference, such as `registry.lab/scorer:1.2.0`; or
+        of: Pods, or workloads with a pod template: the images of all their containers, init containers too.
+        pinned: Whether each must be named by its digest.
+        same_as: Reference that each must be the same image as, whatever it is called; empty for any.
         digest: Wanted digest; empty for any.
         non_root: Whether its user must be another than root.
         most_mb: Most megabytes (decimal, compressed); None for no bound.
@@ -333,13 +336,22 @@ class Image(Spec):
         no_packages: Package names that its SBOM must not list.
     """
 
-    ref: str
+    ref: str = ""
+    of: Objects | None = None
+    pinned: bool = False
+    same_as: str = ""
     digest: str = ""
     non_root: bool = False
     most_mb: float | None = Field(default=None, gt=0)
     labels: dict[str, str] = Field(default_factory=dict)
     packages: tuple[str, ...] = ()
     no_packages: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one(self) -> Image:
+        if bool(self.ref) == (self.of is not None):
+            raise ValueError("`image` needs exactly one of `ref` and `of`")
+        return self
 
 
 ACTS = ("delete", "restart", "scale", "drain", "kill_node", "lose_gpu")

@@ -15,7 +15,6 @@ from grader.cluster import (
     ExecRequest,
     HttpAnswer,
     HttpRequest,
-    ImageFacts,
     LoadAnswer,
     LoadRequest,
     Repository,
@@ -385,30 +384,6 @@ def test_git(body: Json, passes: bool, evidence: str) -> None:
     verdict = judge(check("git", body), FakeCluster(inside=Inside(repositories={".": state}), now=NOW))
     expect(verdict, passes, evidence)
     assert "hunter2" not in verdict.model_dump_json()
-
-
-FACTS = ImageFacts("sha256:abc", "65532:65532", 180_000_000, {"a": "b"}, ("numpy", "pip"))
-IMAGE = [
-    ({"digest": "sha256:abc", "non_root": True, "most_mb": 200, "labels": {"a": "b"}}, True, "180.0 MB, runs as 65532"),
-    ({"digest": "sha256:def"}, False, "digest: observed sha256:abc, expected sha256:def"),
-    ({"most_mb": 100}, False, "size: observed 180.0 MB, expected at most 100 MB"),
-    ({"labels": {"a": "c"}}, False, "label a: observed b, expected c"),
-    ({"packages": ["numpy"], "no_packages": ["pip"]}, False, "the SBOM still lists pip"),
-    ({"packages": ["torch"]}, False, "the SBOM lacks torch"),
-    ({"ref": "registry.lab/root:1", "non_root": True}, False, "user: observed none set, which is root"),
-    ({"ref": "registry.lab/root:1", "no_packages": ["pip"]}, None, "has no SBOM"),
-    ({"ref": "registry.lab/x:2"}, False, "the registry has no image registry.lab/x:2"),
-]
-
-
-@pytest.mark.parametrize(("body", "passes", "evidence"), IMAGE)
-def test_image(body: Json, passes: bool | None, evidence: str) -> None:
-    inside = Inside(images={"registry.lab/x:1": FACTS, "registry.lab/root:1": ImageFacts("sha256:1")})
-    expect(
-        judge(check("image", {"ref": "registry.lab/x:1", **body}), FakeCluster(inside=inside, now=NOW)),
-        passes,
-        evidence,
-    )
 
 
 # --- triggered -------------------------------------------------------------------------------------------------------
