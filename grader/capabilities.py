@@ -20,6 +20,7 @@ class Capabilities(BaseModel):
         registry: The lab's OCI registry is reachable from the nodes.
         storage: A default StorageClass provisions volumes.
         git: A Git server for GitOps lessons runs.
+        node_power: A node can be switched off, as a power cut does, and on again.
         gpu: Kind of GPU pool.
     """
 
@@ -32,6 +33,7 @@ class Capabilities(BaseModel):
     registry: bool = False
     storage: bool = False
     git: bool = False
+    node_power: bool = False
     gpu: Gpu = "none"
 
 
@@ -54,6 +56,7 @@ class Requires(BaseModel):
     registry: bool = False
     storage: bool = False
     git: bool = False
+    node_power: bool = False
     gpu: Literal["none", "any", "simulated", "real"] = "none"
     tools: tuple[Literal["git", "helm"], ...] = ()
 
@@ -62,9 +65,10 @@ class Requires(BaseModel):
         reasons = []
         if has.nodes < self.nodes:
             reasons.append(f"needs {self.nodes} nodes, the cluster has {has.nodes}")
+        plain = ("real_kubelet", "network_policy", "metrics", "registry", "storage", "git", "node_power")
         reasons += [
             f"needs {name.replace('_', ' ')}, which this cluster does not have"
-            for name in ("real_kubelet", "network_policy", "metrics", "registry", "storage", "git")
+            for name in plain
             if getattr(self, name) and not getattr(has, name)
         ]
         wanted = self.gpu

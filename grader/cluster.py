@@ -216,6 +216,26 @@ class Acted:
     undo: Callable[[], None] = lambda: None
 
 
+class Machines(Protocol):
+    """The machines under a cluster, for what no API server can do; filled by whoever runs them."""
+
+    def kill(self, node: str) -> None:
+        """Switch a node off at once, as a power cut does.
+
+        Raises:
+            grader.errors.Unanswered: It cannot be done here; the hint says where. Nothing has happened.
+        """
+        ...
+
+    def start(self, node: str) -> None:
+        """Switch a node on again; no error when it runs. It need not be Ready when this returns.
+
+        Raises:
+            grader.errors.Unanswered: It cannot be done; the hint says what mends it.
+        """
+        ...
+
+
 class Cluster(Protocol):
     """A cluster that can be asked.
 

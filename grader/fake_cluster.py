@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
 
+from grader import outage
 from grader.cluster import (
     Acted,
     ExecAnswer,
@@ -23,6 +24,7 @@ from grader.cluster import (
     LoadAnswer,
     LoadRequest,
     LogRequest,
+    Machines,
     Repository,
 )
 from grader.errors import Refused, Unanswered
@@ -42,6 +44,7 @@ class Inside:
         load: Answers a load.
         images: Reference → facts.
         repositories: Workspace folder → repository, or the words of a refusal.
+        machines: Switches nodes off and on; default: a node that is off is not Ready, nor are the pods on it.
     """
 
     logs: Mapping[str, str] = field(default_factory=dict)
@@ -50,6 +53,7 @@ class Inside:
     load: Callable[[LoadRequest], LoadAnswer] = lambda request: LoadAnswer(int(request.rate * request.seconds))
     images: Mapping[str, ImageFacts] = field(default_factory=dict)
     repositories: Mapping[str, Repository | str] = field(default_factory=dict)
+    machines: Machines | None = None
 
 
 class FakeCluster:
@@ -67,7 +71,8 @@ class FakeCluster:
         objects: The objects, to be changed at will.
         inside: As given.
         failing: Reasons not to answer, by the question's first word (`read`, `allowed`, `http`, `load`, `logs`, `run`,
-            `admit`, `image`, `act`, `repository`, `render`) or by `read KIND`; each then raises `Unanswered`.
+            `admit`, `image`, `act`, `repository`, `render`) or by `read KIND`, `act KIND`; each then raises
+            `Unanswered`.
         asked: Counts every question: `read KIND NAMESPACE SELECTOR`, `allowed`, `http URL`, `render FOLDER`, ….
         closed: Whether `close` was called.
     """
@@ -140,10 +145,18 @@ class FakeCluster:
         return self.inside.images.get(reference)
 
     def act(self, action: Action, namespace: str) -> Acted:
-        """Do it to the objects: the deleted are gone, the scaled have other replicas, a drained node is cordoned."""
+        """Do it to the objects: the deleted are gone, the scaled have other replicas, a drained node is cordoned.
+
+        A killed node is not Ready, nor are the pods on it; no GPU can be lost, as on a live cluster.
+        """
         of = action.of if action.of.namespace else action.of.model_copy(update={"namespace": namespace})
-        self._count(f"act {action.kind} {of.kind}", "act")
+        self._count(f"act {action.kind} {of.kind}", "act", f"act {action.kind}")
         found = [obj for obj in self.objects if _asked_for(obj, of)]
+        if action.kind == "kill_node":
+            machines = self.inside.machines or _Switch(self)
+            return outage.kill(machines, outage.node_of(of, found, action.kind), self.read, sleep=lambda _: None)
+        if action.kind == "lose_gpu":
+            return outage.lose_gpu(outage.node_of(of, found, action.kind))
         if not found:
             raise Refused(" ".join(f"there is no {of.kind} {of.name or of.selector} to {action.kind}".split()))
         if action.kind == "delete":
@@ -201,6 +214,29 @@ class FakeCluster:
         for key in keys:
             if key in self.failing:
                 raise Unanswered(self.failing[key])
+
+
+@dataclass(slots=True)
+class _Switch:
+    """The power of a fake cluster's nodes."""
+
+    cluster: FakeCluster
+
+    def kill(self, node: str) -> None:
+        """Nothing on it is Ready any more."""
+        self._set(node, "Unknown")
+
+    def start(self, node: str) -> None:
+        """All of it is Ready again."""
+        self._set(node, "True")
+
+    def _set(self, node: str, status: str) -> None:
+        for obj in self.cluster.objects:
+            on = obj["kind"] == "Pod" and (obj.get("spec") or {}).get("nodeName") == node
+            if on or (obj["kind"] == "Node" and obj["metadata"]["name"] == node):
+                for condition in (obj.get("status") or {}).get("conditions") or []:
+                    if condition["type"] == "Ready":
+                        condition["status"] = status
 
 
 def _asked_for(obj: Json, what: Objects) -> bool:

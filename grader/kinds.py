@@ -321,10 +321,13 @@ class Git(_Patterns):
 
 
 class Image(Spec):
-    """An image in the lab's registry.
+    """An image in the lab's registry: one that is named here, or those that objects name.
 
     Attributes:
-        ref: Reference, such as `registry.lab/scorer:1.2.0`.
+        ref: Reference, such as `registry.lab/scorer:1.2.0`; or
+        of: Pods, or workloads with a pod template: the images of all their containers, init containers too.
+        pinned: Whether each must be named by its digest.
+        same_as: Reference that each must be the same image as, whatever it is called; empty for any.
         digest: Wanted digest; empty for any.
         non_root: Whether its user must be another than root.
         most_mb: Most megabytes (decimal, compressed); None for no bound.
@@ -333,7 +336,10 @@ class Image(Spec):
         no_packages: Package names that its SBOM must not list.
     """
 
-    ref: str
+    ref: str = ""
+    of: Objects | None = None
+    pinned: bool = False
+    same_as: str = ""
     digest: str = ""
     non_root: bool = False
     most_mb: float | None = Field(default=None, gt=0)
@@ -341,9 +347,18 @@ class Image(Spec):
     packages: tuple[str, ...] = ()
     no_packages: tuple[str, ...] = ()
 
+    @model_validator(mode="after")
+    def _one(self) -> Image:
+        if bool(self.ref) == (self.of is not None):
+            raise ValueError("`image` needs exactly one of `ref` and `of`")
+        return self
+
+
+ACTS = ("delete", "restart", "scale", "drain", "kill_node", "lose_gpu")
+
 
 class Action(Spec):
-    """Something done to the cluster so that its answer can be judged. Exactly one of the four is given.
+    """Something done to the cluster so that its answer can be judged. Exactly one of `ACTS` is given.
 
     Attributes:
         delete: Pods (or other objects) that are deleted.
@@ -351,6 +366,9 @@ class Action(Spec):
         scale: A Deployment or StatefulSet that is scaled to `replicas`, and back again afterwards.
         drain: Nodes that are cordoned and whose pods are evicted; uncordoned again afterwards. Or Pods with their
             namespace: then the node of the first one, and only pods of that namespace.
+        kill_node: A node that is switched off, as a power cut does, and on again afterwards; or Pods: then the node of
+            one of them. The check begins when the cluster has noticed. It needs `requires: {node_power: true}`.
+        lose_gpu: A node, or Pods as above, that loses one of its simulated GPUs and has it again afterwards.
         replicas: For `scale`.
     """
 
@@ -358,12 +376,14 @@ class Action(Spec):
     restart: Objects | None = None
     scale: Objects | None = None
     drain: Objects | None = None
+    kill_node: Objects | None = None
+    lose_gpu: Objects | None = None
     replicas: int = Field(default=1, ge=0, le=50)
 
     @property
     def kind(self) -> str:
-        """Which of the four is given."""
-        return next(kind for kind in ("delete", "restart", "scale", "drain") if getattr(self, kind) is not None)
+        """Which of `ACTS` is given."""
+        return next(kind for kind in ACTS if getattr(self, kind) is not None)
 
     @property
     def of(self) -> Objects:
@@ -373,10 +393,10 @@ class Action(Spec):
 
     @model_validator(mode="after")
     def _one(self) -> Action:
-        given = [kind for kind in ("delete", "restart", "scale", "drain") if getattr(self, kind) is not None]
+        given = [kind for kind in ACTS if getattr(self, kind) is not None]
         if len(given) != 1:
             said = " and ".join(given) or "none"
-            raise ValueError(f"an action needs exactly one of delete, restart, scale, drain; it has {said}")
+            raise ValueError(f"an action needs exactly one of {', '.join(ACTS)}; it has {said}")
         return self
 
 
@@ -386,12 +406,14 @@ class Triggered(Spec):
     Attributes:
         do: What is done; nothing for load alone.
         under: Load that runs meanwhile and must meet its bounds: what a rollout may cost.
+        lead: Seconds of load before the act. What the act may cost is in hand by then, and not by chance.
         then: Id of the check in the same scenario that must pass afterwards.
         within: Seconds in which it must.
     """
 
     do: Action | None = None
     under: Infer | None = None
+    lead: float = Field(default=0.5, ge=0, le=30)
     then: str
     within: float = Field(default=30.0, gt=0, le=300)
 

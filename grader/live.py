@@ -14,7 +14,7 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
 
-from grader import acts, git, registry
+from grader import acts, git, outage, registry
 from grader.api import Api, Reply, discovery
 from grader.cluster import (
     Acted,
@@ -26,6 +26,7 @@ from grader.cluster import (
     LoadAnswer,
     LoadRequest,
     LogRequest,
+    Machines,
     Repository,
 )
 from grader.errors import ExpressionError, Unanswered
@@ -48,6 +49,7 @@ class LiveCluster:
         kubectl: Program for `render`, or what finds it when it is needed; default: the one on PATH.
         registry: `host:port` under which this machine reaches the lab's registry; empty where it does not.
         private: The same of the registry that asks for a password, and `user:password` for it.
+        machines: Switches nodes off and on, for `triggered` checks; None where nobody can.
 
     Raises:
         Unanswered: The kubeconfig cannot be used.
@@ -61,11 +63,13 @@ class LiveCluster:
         kubectl: Path | Callable[[], Path] | None = None,
         registry: str = "",
         private: tuple[str, str] = ("", ""),
+        machines: Machines | None = None,
     ) -> None:
         self._api = Api(kubeconfig)
         self._prober = Prober(self._api)
         self._workspace = workspace
         self._kubectl = kubectl
+        self._machines = machines
         self._registries = {"registry.lab": (registry, ""), "private.registry.lab": private}
 
     def read(self, what: Objects) -> list[Json]:
@@ -172,7 +176,19 @@ class LiveCluster:
         """Do something to the cluster."""
         of = action.of if action.of.namespace or action.kind == "drain" else None
         of = of or action.of.model_copy(update={"namespace": namespace})
+        if action.kind == "kill_node":
+            # Whoever watches from inside should be on a node that stays, where there is a choice.
+            node = outage.node_of(of, self.read(of), action.kind, last=self._prober.node())
+            return outage.kill(self._machines, node, self.read, self._prober.avoid, self._remove)
+        if action.kind == "lose_gpu":
+            return outage.lose_gpu(outage.node_of(of, self.read(of), action.kind))
         return acts.act(self._api, action, of, self.read(of), lambda: self.read(Objects(kind="Pod")))
+
+    def _remove(self, pod: Json) -> None:
+        path = _pod(pod["metadata"]["namespace"], pod["metadata"]["name"])
+        reply = self._api.request("DELETE", path, body={"gracePeriodSeconds": 0})
+        if reply.status != HTTPStatus.NOT_FOUND:
+            _granted(reply, f"delete pod {pod['metadata']['name']}")
 
     def repository(self, folder: str, file: str, lacks: str) -> Repository:
         """Read a Git repository of the workspace."""

@@ -67,6 +67,7 @@ class Prober:
         self._api = api
         self._lock = Lock()
         self._found: tuple[float, _Pod] | None = None
+        self._avoided: frozenset[str] = frozenset()
         self._clients: dict[tuple[str, tuple[tuple[str, str], ...]], _Client] = {}
 
     def send(self, request: HttpRequest) -> list[HttpAnswer]:
@@ -92,6 +93,15 @@ class Prober:
         question = {**_question(request), "rate": request.rate, "seconds": request.seconds}
         return _load_answer(self._ask(request.client, "load", question, request.seconds + request.timeout))
 
+    def node(self) -> str:
+        """Return the node that requests are sent from; raises as `send` does."""
+        return self._system().node
+
+    def avoid(self, *nodes: str) -> None:
+        """Send from no pod on these nodes until told otherwise: a pod on a dead one looks ready for a while."""
+        with self._lock:
+            self._avoided, self._found = frozenset(nodes), None
+
     def _ask(self, client: From | None, command: str, question: Json, seconds: float) -> str:
         words = [*PROGRAM, command, json.dumps(question)]
         pod = self._source(client)  # one that was refused is not asked for again
@@ -112,7 +122,7 @@ class Prober:
             path = f"/api/v1/namespaces/{NAMESPACE}/pods"
             reply = self._api.request("GET", path, query={"labelSelector": SELECTOR})
             for pod in reply.body.get("items") or []:
-                if _is_ready(pod):
+                if _is_ready(pod) and pod["spec"].get("nodeName") not in self._avoided:
                     self._found = (time.monotonic(), _pod(pod))
                     return self._found[1]
         raise Unanswered(
@@ -124,7 +134,7 @@ class Prober:
         with self._lock:
             client = self._clients.setdefault(key, _Client())
         with client.lock:
-            if client.pod is None or not self._runs(client.pod):
+            if client.pod is None or client.pod.node in self._avoided or not self._runs(client.pod):
                 client.pod = self._make(source)
             return client.pod
 

@@ -161,7 +161,10 @@ class LabsApp(App[None]):
 
     def _open(self, scenario_id: str) -> None:
         if self.overview is not None:
-            scenario = next(s for s in self.overview.course.scenarios if s.id == scenario_id)
+            scenario = next((s for s in self.overview.course.scenarios if s.id == scenario_id), None)
+            if scenario is None:  # its files were changed while the cluster came up
+                self.notify(f"{scenario_id} is a draft now: it is not proved as it is.", markup=False)
+                return
             chapter = next(c for c in self.overview.course.chapters if c.number == scenario.chapter)
             heading = f"{chapter.title} · {chapter.lessons.get(scenario.file.lesson, '')}"
             self.push_screen(TaskScreen(self.gateway, scenario, heading), lambda _result: self._left())

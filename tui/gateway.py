@@ -20,6 +20,7 @@ from labs.attempts.service import Attempt, Progress, Tasks
 from labs.course.models import Course, Fix, Scenario
 from labs.errors import ClusterError, LabsError, UsageError
 from labs.events import Listener
+from labs.prove.serving import serve, served
 from labs.providers.base import ClusterHandle, ClusterStatus, Finding, Phase, Provider
 from labs.shell import Shell
 
@@ -33,12 +34,14 @@ class Overview:
         status: Where the cluster stands.
         progress: Scenario id → what was done with it so far.
         running: Scenario id → the attempt that runs on this cluster.
+        drafts: Scenarios of the course that are not proved as they are now; only authors see such.
     """
 
     course: Course
     status: ClusterStatus
     progress: dict[str, Progress] = field(default_factory=dict)
     running: dict[str, Attempt] = field(default_factory=dict)
+    drafts: frozenset[str] = frozenset()
 
 
 class Gateway(Protocol):
@@ -138,7 +141,8 @@ class LiveGateway:
         if status.phase in {Phase.READY, Phase.DEGRADED}:
             with suppress(LabsError):  # it may go away between two questions; the next look says so
                 running = {attempt.scenario: attempt for attempt in self._live().running()}
-        return Overview(reader.course, status, reader.progress(), running)
+        course, drafts = served(reader.course, running)
+        return Overview(course, status, reader.progress(), running, drafts)
 
     def findings(self) -> dict[str, list[Finding]]:
         """Look at this machine with the eyes of each provider."""
@@ -155,7 +159,10 @@ class LiveGateway:
     def start(self, scenario_id: str, emit: Listener) -> Attempt:
         """Start the task or resume it."""
         with self._changing:
-            return self._live().start(scenario_id, emit=emit)
+            tasks = self._live()
+            if tasks.current(scenario_id) is None:
+                serve(tasks.scenario(scenario_id))
+            return tasks.start(scenario_id, emit=emit)
 
     def current(self, scenario_id: str) -> Attempt | None:
         """Return the attempt that runs."""

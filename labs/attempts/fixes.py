@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from grader import git
+from grader import git, registry
+from grader.errors import GraderError
 from labs import tools
 from labs.attempts import workspace
 from labs.attempts.steps import step
@@ -17,6 +19,7 @@ from labs.events import Listener
 from labs.providers.base import ClusterHandle
 
 TIMEOUT = 150.0
+_DIGEST = re.compile(r"\{digest of ([^\s{}]+)\}")
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 _PROXIES = ("HTTPS_PROXY", "NO_PROXY", "https_proxy", "no_proxy")
 _FIND: dict[str, Callable[[], Path]] = {
@@ -64,6 +67,19 @@ def apply_fix(
                 _run(handle, item, fix, target)
 
 
+def _digest(handle: ClusterHandle, reference: str) -> str:
+    """Return the digest of an image: it is another on each machine, since images are built there."""
+    private = reference.startswith("private.")
+    address, login = handle.private if private else (handle.registry, "")
+    try:
+        found = registry.read(address, reference, login) if address else None
+    except GraderError as error:
+        raise ClusterError(error.message, where=reference, hint=error.hint) from None
+    if found is None:
+        raise ClusterError("the lab's registry does not have the image", where=reference, hint="labs status")
+    return found.digest
+
+
 def _said(item: FixStep) -> str:
     if item.answer:
         return f"answer {item.answer.component}, {item.answer.cause}"
@@ -74,6 +90,7 @@ def _said(item: FixStep) -> str:
 
 def _run(handle: ClusterHandle, item: FixStep, fix: Fix, target: Path) -> None:
     program, *arguments = item.command
+    arguments = [_DIGEST.sub(lambda found: _digest(handle, found[1]), word) for word in arguments]
     # A cluster on this machine is not behind the machine's proxy; a cluster in a cloud may be.
     kept = (*_KEPT, *_PROXIES) if handle.provider == "context" else _KEPT
     env = {name: os.environ[name] for name in kept if name in os.environ}

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from grader.errors import GraderError
 from grader.model import Outcome, Report, Verdict
 from labs import coaching, paths, tools
-from labs.attempts import clues, diagnosis, fixes, history, seeding, workspace
+from labs.attempts import clues, diagnosis, fixes, history, outage, seeding, workspace
 from labs.attempts.clues import Clues, Line, field_lines
 from labs.attempts.diagnosis import Diagnosed
 from labs.attempts.history import Stage, Story
@@ -30,7 +30,7 @@ from labs.course.load import load_course
 from labs.course.models import Course, Fix, Scenario, StepAnswer
 from labs.errors import ClusterError, UsageError
 from labs.events import Listener, State, Step, silent
-from labs.inject import manifests
+from labs.inject import guard, manifests, symptoms
 from labs.inject.api import Api
 from labs.providers.base import ClusterHandle
 
@@ -291,6 +291,23 @@ class Tasks:
         with self._bench(scenario_id, emit) as bench:
             return seeding.differences(bench)
 
+    def await_faults(self, scenario_id: str) -> list[str]:
+        """Wait until the task is broken as a learner finds it, timed faults too; return what does not show (prove)."""
+        with self._bench(scenario_id, silent) as bench:
+            return symptoms.wait_broken(bench.api, bench.scenario)
+
+    def lost(self) -> str:
+        """Return why nothing can be asked any more: no answer, or another cluster; empty while ours answers."""
+        try:
+            api = Api(self.handle.kubeconfig)
+            try:
+                guard.own_cluster(api, self.handle)
+            finally:
+                api.close()
+        except ClusterError as error:
+            return str(error)
+        return ""
+
     def progress(self) -> dict[str, Progress]:
         """Return scenario id → progress over all clusters."""
         result: dict[str, Progress] = {}
@@ -336,6 +353,7 @@ class Tasks:
     @contextmanager
     def _bench(self, scenario_id: str, emit: Listener) -> Iterator[seeding.Bench]:
         scenario, handle = self.scenario(scenario_id), self.handle
+        outage.mend(handle, emit)
         api = Api(handle.kubeconfig)
         try:
             yield seeding.Bench(handle, api, lambda: self._look(scenario), self._store, scenario, emit)
@@ -354,6 +372,7 @@ class Tasks:
                 kubectl=tools.kubectl,
                 registry=handle.registry,
                 private=handle.private,
+                machines=outage.Power(handle),
             )
         except GraderError as error:
             raise ClusterError(error.message, hint=error.hint or "`labs status` tells what runs") from None
@@ -370,6 +389,7 @@ class Tasks:
     ) -> Report:
         from grader.runner import grade  # noqa: PLC0415 - as in `_look`
 
+        outage.mend(self.handle, emit)
         cluster = self._look(scenario)
         emit(Step("grade", "Grading", State.RUNNING))
         state, said = State.FAILED, ""

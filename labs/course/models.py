@@ -152,6 +152,7 @@ class FixStep(Spec):
     Attributes:
         say: What the step does and why, one sentence.
         kubectl: Arguments of kubectl, as a list; run in the fix's folder, so that `-f file.yaml` finds its files.
+            `{digest of registry.lab/NAME:TAG}` in an argument becomes that image's digest.
         helm: Arguments of helm; run in the learner's workspace, where charts lie.
         git: Arguments of git; run in the learner's workspace (`-C FOLDER` first where the repository lies deeper).
         copy: Folder (relative to the fix's folder) whose files are saved over the learner's workspace.

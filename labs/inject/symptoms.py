@@ -1,6 +1,6 @@
 """Waits until the faults of a task show in its objects: what a learner is sent to find is then really there.
 
-`labs.attempts.seeding` waits a moment at a start; `labs.prove` can ask for all of it, with time. Faults of a scenario's
+`labs.attempts.seeding` waits a moment at a start; `labs.prove` asks for all of it, with time. Faults of a scenario's
 own (`broken/`) have no declared symptom; what they do, the checks tell.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from labs.course.models import Fault, Scenario
-from labs.inject import faults
+from labs.inject import faults, timeline
 from labs.inject.api import Api
 from labs.inject.faults._seen import World
 
@@ -50,6 +50,42 @@ def wait_shown(
     if left:
         api.wait(shown, seconds=seconds, every=every)
     return [f"{f.use}: {faults.library()[f.use].SYMPTOM}" for f in left]
+
+
+def wait_broken(api: Api, scenario: Scenario, *, seconds: float = SHOWN_WITHIN, every: float = 0.2) -> list[str]:
+    """Wait until a task that was just started is broken in every way: its faults show, and the timed ones have come.
+
+    Args:
+        api: The cluster.
+        scenario: The task.
+        seconds: Longest wait for the symptoms of those that are there at once, and again for those of the timed ones
+            after their time.
+        every: Pause between two looks, in seconds.
+
+    Returns:
+        What has not shown or come, with what was expected; empty: everything has.
+
+    Raises:
+        ClusterError: The cluster does not answer.
+    """
+    spaces = scenario.file.namespaces
+    late = wait_shown(api, visible(scenario), spaces, seconds=seconds, every=every)
+    timed = [f for f in scenario.file.faults if f.at]
+    if not timed:
+        return late
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": spaces[0], "name": timeline.ACTOR}}
+
+    phase = ""
+
+    def ended() -> bool:
+        nonlocal phase
+        phase = str(((api.get(pod) or {}).get("status") or {}).get("phase") or "absent")
+        return phase in {"Succeeded", "Failed"}
+
+    # Its time begins with the pod, which may have to be scheduled and pulled first.
+    if not api.wait(ended, seconds=timeline.due(scenario) + seconds, every=every) or phase == "Failed":
+        late.append(f"timed faults: the pod {timeline.ACTOR}, which brings them, is {phase}")
+    return late + wait_shown(api, timed, spaces, seconds=seconds, every=every)
 
 
 def _world(api: Api, wanted: Iterable[Fault], namespaces: Sequence[str]) -> World:

@@ -20,7 +20,7 @@ from labs.events import Listener, State, Step, silent
 from labs.prove import words
 from labs.prove.outside import Outside, around
 from labs.prove.report import Proof, ProveReport
-from labs.prove.trials import CancelledError, How, Trials
+from labs.prove.trials import CancelledError, How, LostError, Trials
 from labs.providers.base import ClusterHandle
 
 Done = Callable[[Scenario, Proof], None]
@@ -105,6 +105,9 @@ class _Run:
         except CancelledError:
             proof.cancelled = True
             raise
+        except LostError:
+            self.done(scenario, proof)
+            raise CancelledError from None  # what else is tried on it would fail as well
         self.done(scenario, proof)
 
     def together(self, scenarios: Sequence[Scenario], workers: int) -> None:

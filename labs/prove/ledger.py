@@ -119,8 +119,11 @@ class Ledger:
     def record(self, scenario: Scenario, proof: Proof, *, provider: str, gpu: str, now: datetime | None = None) -> None:
         """Write down how trials ended: a proof is entered, a failure takes the scenario's entry out.
 
-        What changed while it was proved is not entered, because nobody knows which state the trials met.
+        What changed while it was proved is not entered, because nobody knows which state the trials met. Trials that
+        ended early without a failure, as when the cluster is lost, say nothing: the entry stays as it is.
         """
+        if not proof.proved and not proof.failed:
+            return
         with self._locked():
             entries = self.entries()
             if proof.proved and scenario.digest == _folder_now(scenario):

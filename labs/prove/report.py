@@ -20,6 +20,7 @@ class Trial:
         detail: What was found, one sentence; for wrong fixes, what caught them.
         seconds: How long it took.
         round: In which round it was tried, from 1.
+        lost: Whether the cluster was lost in it, so that it tells nothing of the scenario.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Trial:
     detail: str
     seconds: float
     round: int = 1
+    lost: bool = False
 
 
 @dataclass(slots=True)
@@ -51,6 +53,16 @@ class Proof:
     def proved(self) -> bool:
         """Whether everything was tried and went as it must."""
         return bool(self.trials) and not self.cancelled and all(trial.ok for trial in self.trials)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the scenario itself was found wrong; a cluster that was lost meanwhile is none of its faults."""
+        return any(not trial.ok and not trial.lost for trial in self.trials)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the trials ended because the cluster was lost."""
+        return any(trial.lost for trial in self.trials)
 
     @property
     def total(self) -> float:
@@ -94,7 +106,10 @@ class ProveReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON value, with the verdicts worked out."""
-        proofs = [{**asdict(p), "proved": p.proved, "seconds": p.seconds, "total": p.total} for p in self.proofs]
+        proofs = [
+            {**asdict(p), "proved": p.proved, "lost": p.lost, "seconds": p.seconds, "total": p.total}
+            for p in self.proofs
+        ]
         return {
             "cluster": self.cluster,
             "provider": self.provider,

@@ -17,6 +17,7 @@ from labs.attempts.service import Tasks
 from labs.course.models import Fix, Scenario
 from labs.errors import LabsError
 from labs.events import Listener, State, Step
+from labs.inject import timeline
 from labs.prove import words
 from labs.prove.mutants import answered, mutants, without_waits
 from labs.prove.outside import Outside
@@ -28,6 +29,10 @@ GONE_WITHIN = 10.0
 
 class CancelledError(Exception):
     """Somebody wants no further trials; what ran is taken off the cluster first."""
+
+
+class LostError(Exception):
+    """The cluster does not answer any more, or is another one: whatever is tried on it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,7 @@ class Trials:
 
         Raises:
             CancelledError: No further trials are wanted.
+            LostError: The cluster is lost.
         """
         for number in range(1, self.how.rounds + 1):
             self.round = number
@@ -118,12 +124,16 @@ class Trials:
 
     def _judge(self) -> None:
         with self._trial("untouched") as said:
+            late = self.tasks.await_faults(self.id)
             said.append(untouched(self.scenario, self._check()))
+            said += [f"not seen: {fault}" for fault in late]
         tries = self._tries()
         if self.how.rounds > 1:
             random.Random(f"{self.how.seed} {self.id} {self.round}").shuffle(tries)  # noqa: S311 - an order, no secret
         for number, item in enumerate(tries, 1):
             with self._trial(item.name) as said:
+                if timeline.due(self.scenario):
+                    self.tasks.await_faults(self.id)  # a fix that comes before its fault mends nothing
                 self._apply(item.fix)
                 said.append(self._guessed(item) or item.judge(self._check(stop_early=not item.passes)))
             # What the last of one round was, has been reset before: a mutant does less than the solution.
@@ -175,7 +185,12 @@ class Trials:
 
     @contextmanager
     def _trial(self, name: str, *, always: bool = False) -> Iterator[list[str]]:
-        """Record one trial: whatever is wrong becomes its detail, and the next trial goes on."""
+        """Record one trial: whatever is wrong becomes its detail, and the next trial goes on.
+
+        Raises:
+            CancelledError: No further trials are wanted.
+            LostError: It went wrong, and the cluster is lost: that is why, as far as anybody can tell.
+        """
         if not always and self.how.cancelled():
             raise CancelledError
         said: list[str] = []
@@ -191,9 +206,14 @@ class Trials:
             ok, said = False, [str(error)]
         except LabsError as error:
             ok, said = False, [f"{error}" + (f" (hint: {error.hint})" if error.hint else "")]
-        trial = Trial(name, ok, "; ".join(said), round(self.how.clock() - begin, 3), self.round)
+        lost = "" if ok else self.tasks.lost()
+        if lost:
+            said = [f"the cluster is lost: {lost}", *said]
+        trial = Trial(name, ok, "; ".join(said), round(self.how.clock() - begin, 3), self.round, bool(lost))
         self.proof.trials.append(trial)
         self.how.emit(Step(key, title, State.DONE if ok else State.FAILED, trial.detail, trial.seconds))
+        if lost:
+            raise LostError
 
 
 def _needed(say: str) -> Callable[[Report], str]:

@@ -80,9 +80,10 @@ def nodes_of_start(scenario: Scenario) -> frozenset[str]:
 
 
 def nodes_of_checks(scenario: Scenario) -> frozenset[str]:
-    """Return which settings of nodes the checks of a scenario change for a while: a drain cordons."""
-    drains = any(c.triggered and c.triggered.do and c.triggered.do.drain for c in scenario.file.checks)
-    return frozenset({CORDON}) if drains else frozenset()
+    """Return which settings of nodes the checks of a scenario change for a while: a drain cordons, a loss taints."""
+    acts = {c.triggered.do.kind for c in scenario.file.checks if c.triggered and c.triggered.do}
+    changed = {"drain": {CORDON}, "kill_node": {TAINT}, "lose_gpu": EVERYTHING}
+    return frozenset().union(*(changed.get(act, set()) for act in acts))
 
 
 def acts_on_nodes(scenario: Scenario, others: Iterable[Fix] = ()) -> bool:

@@ -161,6 +161,19 @@ class Provider(Protocol):
         """Make the lab's images of today available to the cluster's nodes."""
         ...
 
+    def kill_node(self, name: str, node: str) -> None:
+        """Switch a node off as a power cut does, where the capabilities have `node_power`.
+
+        Raises:
+            UsageError: There is no such node.
+            LabsError: It cannot be done here; the hint says where. Nothing has happened.
+        """
+        ...
+
+    def start_node(self, name: str, node: str) -> None:
+        """Switch a node on again; no error when it runs. Raises as `kill_node` does."""
+        ...
+
     def provide_images(self, name: str, references: Collection[str], *, emit: Listener = silent) -> None:
         """Make images that are made on demand available to the cluster's nodes; those that are not are none of it.
 

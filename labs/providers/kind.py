@@ -314,6 +314,14 @@ class KindProvider:
             raise _none(name)
         self._load(record, self._images(emit), emit)
 
+    def kill_node(self, name: str, node: str) -> None:
+        """Refuse: a node of kind cannot be switched off by us yet."""
+        hint = "use a cluster of the embedded engine: labs up --provider engine"
+        raise MachineError(f"node {node} of cluster {name} cannot be switched off: it is kind's", hint=hint)
+
+    def start_node(self, name: str, node: str) -> None:
+        """Do nothing: no node was ever switched off."""
+
     def provide_images(self, name: str, references: Collection[str], *, emit: Listener = silent) -> None:
         """Load those of the images that are made on demand into the nodes, once for each content."""
         record = _load(name)

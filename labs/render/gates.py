@@ -29,6 +29,8 @@ def proofs(terminal: Terminal, report: ProveReport) -> str:
 def _proof(terminal: Terminal, proof: Proof) -> list[str]:
     if proof.skipped:
         return [f"{terminal.paint('·', 'dim')} {proof.scenario}: not applicable, {proof.skipped}"]
+    if not proof.trials:
+        return [f"{terminal.paint('·', 'dim')} {proof.scenario}: not tried"]
     mark = terminal.paint("✓", "green") if proof.proved else terminal.paint("✗", "red")
     times = ", ".join(f"{kind} ≤ {duration(seconds)}" for kind, seconds in proof.seconds.items())
     lines = [f"{mark} {terminal.paint(proof.scenario, 'bold')}  ({times})"]
@@ -37,6 +39,9 @@ def _proof(terminal: Terminal, proof: Proof) -> list[str]:
         detail = f": {trial.detail}" if trial.detail else ""
         text = f"{trial.id}{detail} ({duration(trial.seconds)})"
         lines.append(terminal.block(text, first=f"  {sign} ", indent="      "))
+    if proof.lost and not proof.failed:
+        said = "`labs up` repairs the cluster; the scenario's entry in the ledger stays as it was"
+        lines.append(terminal.block(said, first=f"  {terminal.paint('hint:', 'cyan')} ", indent="        "))
     return lines
 
 

@@ -6,18 +6,21 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from grader.cluster import LogRequest
+from grader.live import LiveCluster
 from grader.model import Json
 from labs.attempts.service import Tasks
 from labs.course.load import load_course
 from labs.course.models import Fault
 from labs.inject import faults, manifests, remove, timeline
 from labs.inject.api import Api, Refusal
-from labs.inject.apply import apply
+from labs.inject.apply import apply, wait_created
 from labs.inject.manifests import CLUSTER_SCOPED, WORKLOADS
 from labs.inject.symptoms import wait_shown
 from labs.providers.base import ClusterHandle
@@ -77,6 +80,14 @@ CASES: list[list[Use]] = [
     [("pod_security", {"namespace": ""})],
     [("dead_webhook", {"namespace": ""})],
     [("tag_policy", {"namespace": "", "tag": "1.0.0"})],  # the tag of our own images
+    [("host_port", {**WEB, "replicas": 4})],  # more than there are nodes
+    [("anti_affinity", {**WEB, "replicas": 4})],
+    [("shared_rwo_volume", {"claim": "cache"})],
+    [("cpu_limit", WEB)],
+    [("bad_revision", {**WEB, "tag": "2.0.0"})],
+    [("flapping_pod", {**WEB, "every": 8, "down": 4})],
+    [("growing_traffic", {"namespace": "", "service": "web", "path": "/ready", "body": "", "last": 20, "seconds": 20})],
+    [("log_to_file", WEB)],
 ]
 SELECTOR: Use = ("service_selector", {"service": "web", "value": "wbe"})
 
@@ -136,19 +147,25 @@ class Bench:
     Args:
         api: The cluster.
         image: An image with Python.
+        kubeconfig: The same cluster, for the grader's client.
     """
 
-    def __init__(self, api: Api, image: str) -> None:
+    def __init__(self, api: Api, image: str, kubeconfig: Path) -> None:
         self.api = api
+        self.kubeconfig = kubeconfig
         run = uuid.uuid4().hex[:6]
         spaces = [f"faults-{run}-{number}" for number in range(len(CASES))]
         self.cases = [(s, [_placed(use, s) for use in case]) for s, case in zip(spaces, CASES, strict=True)]
         self.sound = f"faults-{run}-sound"
         self.objects = sound(self.sound, image)
+        self.before: list[Json] = []  # revisions that were good
         for space, uses in self.cases:
             broken = sound(space, image)
-            if uses[0][0] == "memory_leak":
-                _serve_model(broken)
+            prepare = {"memory_leak": _serve_model, "shared_rwo_volume": _share_claim}.get(uses[0][0])
+            if prepare:
+                prepare(broken)
+            if uses[0][0] == "bad_revision":
+                self.before += [o for o in broken if o["kind"] in WORKLOADS]
             for name, with_ in uses:
                 broken = faults.transform(broken, name, with_)
             self.objects += broken
@@ -156,11 +173,13 @@ class Bench:
     def build(self) -> None:
         apply(self.api, [o for o in self.objects if o["kind"] not in WORKLOADS])
         assert self.api.wait(self._policy_counts, seconds=20, every=0.3)
+        apply(self.api, self.before)
+        assert wait_created(self.api, self.before, seconds=30) == []
         apply(self.api, [o for o in self.objects if o["kind"] in WORKLOADS])
 
     def _policy_counts(self) -> bool:
         """A new policy is enforced a moment after it was made; a dry run tells when."""
-        space = self._space("tag_policy")
+        space = self.space("tag_policy")
         containers = [{"name": "x", "image": "registry.lab/x:1.0.0"}]
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": {"containers": containers}}
         try:
@@ -171,7 +190,7 @@ class Bench:
 
     def remove(self) -> None:
         """Wait for the namespace only that a finalizer would keep."""
-        remove.remove_namespaces(self.api, [self._space("stuck_finalizer")], seconds=60)
+        remove.remove_namespaces(self.api, [self.space("stuck_finalizer")], seconds=60)
         remove.remove_objects(self.api, [o for o in self.objects if o["kind"] == "Namespace"])
         remove.remove_objects(self.api, [o for o in self.objects if o["kind"] in CLUSTER_SCOPED - {"Namespace"}])
 
@@ -184,13 +203,35 @@ class Bench:
 
     def leak_was_ended(self) -> bool:
         """A leak has no declared symptom, as it takes its time; here it is made quick."""
-        pods = self.api.items(self.api.resource("v1", "Pod"), self._space("memory_leak"))
+        pods = self.api.items(self.api.resource("v1", "Pod"), self.space("memory_leak"))
         states = [s for p in pods for s in p["status"].get("containerStatuses") or []]
         return any("OOMKilled" in json.dumps([s.get("state"), s.get("lastState")]) for s in states)
 
+    def logs(self, space: str, since: int) -> list[str]:
+        """Return what the containers of a namespace's server have logged in the last seconds."""
+        pods = [pod for pod in self.pods(space) if pod["metadata"]["labels"]["app"] == "web"]
+        with closing(LiveCluster(self.kubeconfig)) as live:
+            asked = [LogRequest(space, pod["metadata"]["name"], "server", since=since, tail=5000) for pod in pods]
+            return [line for request in asked for line in (live.logs(request) or "").splitlines()]
+
+    def pods(self, space: str) -> list[Json]:
+        return self.api.items(self.api.resource("v1", "Pod"), space)
+
+    def states(self, space: str, seconds: float) -> set[str]:
+        """Return which states of readiness the pods of a namespace had; it ends when both were seen."""
+        seen: set[str] = set()
+
+        def both() -> bool:
+            conditions = [c for pod in self.pods(space) for c in pod["status"].get("conditions") or []]
+            seen.update(c["status"] for c in conditions if c["type"] == "Ready")
+            return len(seen) > 1
+
+        self.api.wait(both, seconds=seconds, every=0.5)
+        return seen
+
     def readers(self) -> list[str]:
         """Return namespaces whose default account reads ConfigMaps: as it should, one verb short, not at all."""
-        return [self.sound, self._space("role_verb"), self._space("binding_subject")]
+        return [self.sound, self.space("role_verb"), self.space("binding_subject")]
 
     def actor(self) -> list[Json]:
         """Return what breaks the sound service in a second from now."""
@@ -200,8 +241,16 @@ class Bench:
             self.sound, [timeline.Step(1.0, before, {manifests.key(o): o for o in broken})], manifests.ABSENT
         )
 
-    def _space(self, fault: str) -> str:
+    def space(self, fault: str) -> str:
         return next(space for space, uses in self.cases if any(name == fault for name, _ in uses))
+
+
+def _share_claim(objects: list[Json]) -> None:
+    """Let two pods use the claim."""
+    spec = objects[-1]["spec"]
+    spec["replicas"] = 2
+    spec["template"]["spec"]["volumes"].append({"name": "cache", "persistentVolumeClaim": {"claimName": "cache"}})
+    spec["template"]["spec"]["containers"][0]["volumeMounts"].append({"name": "cache", "mountPath": "/cache"})
 
 
 def _placed(use: Use, space: str) -> Use:
@@ -220,7 +269,7 @@ def _serve_model(objects: list[Json]) -> None:
 @pytest.fixture
 def bench(cluster: ClusterHandle, image: str) -> Iterator[Bench]:
     api = Api(cluster.kubeconfig)
-    one = Bench(api, image)
+    one = Bench(api, image, cluster.kubeconfig)
     try:
         one.build()
         yield one
@@ -238,6 +287,12 @@ def test_every_fault_shows_its_symptom_and_a_sound_service_shows_none(bench: Ben
         late += [f"{said} ({space})" for said in wait_shown(bench.api, map(_fault, uses), [space], seconds=seconds)]
     assert late == []
     assert bench.api.wait(bench.leak_was_ended, seconds=max(1.0, deadline - time.monotonic()), every=1.0)
+    assert bench.states(bench.space("flapping_pod"), 30) == {"True", "False"}
+    assert bench.api.wait(lambda: len(bench.logs(bench.space("growing_traffic"), 5)) > 60, seconds=60, every=1.0)
+    assert len(bench.logs(bench.sound, 5)) < 30  # its probes, one a second
+    written = bench.space("log_to_file")
+    assert bench.api.wait(lambda: "True" in bench.states(written, 0), seconds=30)
+    assert (bench.logs(written, 600), bench.logs(bench.sound, 600) != []) == ([], True)
     missing = wait_shown(bench.api, used, [bench.sound], seconds=0)
     assert len(missing) == len([fault for fault in used if faults.sight(fault.use) is not None]), missing
     may = [[bench.may(space, verb) for verb in ("get", "list")] for space in bench.readers()]
@@ -302,3 +357,69 @@ def _course(root: Path) -> Path:
 def _selector(api: Api) -> Any:
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": SPACE}}
     return (api.get(service) or {})["spec"]["selector"]
+
+
+TOGETHER = [
+    """\
+- use: host_port
+  with: {deployment: web, replicas: 3}
+- use: cpu_limit
+  with: {deployment: web, limit: 50m}
+- use: flapping_pod
+  with: {deployment: web}
+- use: log_to_file
+  with: {deployment: web}
+- use: growing_traffic
+  with: {namespace: shop, service: web}""",
+    """\
+- use: anti_affinity
+  with: {deployment: web, replicas: 3}
+- use: shared_rwo_volume
+  with: {claim: cache}
+- use: bad_revision
+  with: {deployment: web, tag: 2.0.0}
+  when: made
+- use: cordoned_nodes""",
+]
+CLAIM = """\
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: cache, namespace: shop}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+"""
+
+
+@pytest.mark.parametrize("faults_", TOGETHER, ids=["server", "nodes"])
+def test_what_was_never_tried_alone_comes_back_exactly(cluster: ClusterHandle, tmp_path: Path, faults_: str) -> None:
+    """Started, spoiled by a learner, reset, stopped: the same objects each time, and nodes as they were."""
+    name, files = "3-services/no-answer/scenario.yaml", dict(FILES)
+    files[name] = files[name].replace("- use: service_selector\n  with: {service: web, value: wbe}", faults_)
+    ported = BASE.replace("        args:", "        ports: [{containerPort: 8000}]\n        args:")
+    files["3-services/no-answer/base/all.yaml"] = f"{ported}---\n{CLAIM}"
+    root = write_course(tmp_path, {path: text.replace("shop", SPACE) for path, text in files.items()})
+    tasks = Tasks(cluster, course=load_course(root), store=tmp_path / "attempts.db")
+    api = Api(cluster.kubeconfig)
+    before = _cordons(api)
+    cordoned = dict.fromkeys(before, True) if "cordoned_nodes" in faults_ else before
+    tasks.start("no-answer")
+    try:
+        assert tasks.differences("no-answer") == []
+        assert _cordons(api) == cordoned
+        deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": SPACE}}
+        api.delete(deployment)
+        for node in api.items(api.resource("v1", "Node")) if cordoned != before else []:
+            api.merge(node, {"spec": {"unschedulable": None}})
+        assert tasks.differences("no-answer") != []
+        tasks.reset("no-answer")
+        assert tasks.differences("no-answer") == []
+        assert _cordons(api) == cordoned
+    finally:
+        tasks.stop("no-answer")
+    assert _cordons(api) == before
+    assert api.get({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}) is None
+    api.close()
+
+
+def _cordons(api: Api) -> dict[str, bool]:
+    nodes = api.items(api.resource("v1", "Node"))
+    return {node["metadata"]["name"]: bool(node["spec"].get("unschedulable")) for node in nodes}

@@ -18,6 +18,7 @@ from grader.live import LiveCluster
 from grader.model import Access, Check, From, Objects, Outcome, Report
 from grader.report import plain
 from grader.runner import grade
+from labs.attempts.outage import Power
 from labs.providers.base import ClusterHandle
 
 pytestmark = pytest.mark.cluster
@@ -138,7 +139,7 @@ def condition(name: str) -> Check:
 
 
 def judge(bench: Bench, checks: list[Check], settle: float = 30.0) -> Report:
-    with closing(LiveCluster(bench.handle.kubeconfig)) as one:
+    with closing(LiveCluster(bench.handle.kubeconfig, machines=Power(bench.handle))) as one:
         return grade_on(one, bench, checks, settle)
 
 
@@ -338,6 +339,53 @@ def test_what_is_deleted_comes_back(bench: Bench) -> None:
     report = judge(bench, [check("comes-back", triggered=trigger), condition("web")])
     assert report.passed, plain(report)
     assert "after deleting Pod web-" in report.checks[0].observed
+
+
+def test_a_killed_node_is_survived_and_comes_back(bench: Bench) -> None:
+    """Two pods on two nodes: the Service answers without one of them, and afterwards everything is as it was."""
+    spread = server("twins", bench.image, replicas=2)
+    apart = {"labelSelector": {"matchLabels": {"app": "twins"}}, "topologyKey": "kubernetes.io/hostname"}
+    spread["spec"]["template"]["spec"]["affinity"] = {
+        "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [apart]}
+    }
+    bench.make(f"/apis/apps/v1/namespaces/{NS}/deployments", spread)
+    bench.make(f"/api/v1/namespaces/{NS}/services", service("twins", "twins"))
+    both = check(
+        "both-ready",
+        observe={"d": {"kind": "Deployment", "namespace": NS, "name": "twins"}},
+        cel="d[0].status.readyReplicas == 2",
+    )
+    answers = check("answers", http={"service": "twins", "attempts": 5})
+    act = {"kill_node": {"kind": "Pod", "namespace": NS, "selector": "app=twins"}}
+    try:
+        report = judge(bench, [both, answers], settle=60)
+        assert report.passed, plain(report)
+        nodes = _nodes(bench)
+        survives = check("survives", triggered={"do": act, "then": "answers", "within": 20})
+        needs_both = check("needs-both", triggered={"do": act, "then": "both-ready", "within": 2})
+        report = judge(bench, [survives, needs_both, both, answers])
+        assert report.checks[0].outcome is Outcome.PASSED, plain(report)
+        assert "after killing Node cpu-" in report.checks[0].observed
+        assert report.checks[1].outcome is Outcome.FAILED, plain(report)
+        assert _nodes(bench) == nodes
+        report = judge(bench, [both, answers], settle=60)
+        assert report.passed, plain(report)
+    finally:
+        bench.api.request("DELETE", f"/apis/apps/v1/namespaces/{NS}/deployments/twins")
+        bench.api.request("DELETE", f"/api/v1/namespaces/{NS}/services/twins")
+
+
+def _nodes(bench: Bench) -> dict[str, Any]:
+    """Return what is said of each node: whether it is Ready, its taints, whether it is cordoned."""
+    found = bench.api.request("GET", "/api/v1/nodes").body["items"]
+    return {
+        node["metadata"]["name"]: (
+            [c["status"] for c in node["status"]["conditions"] if c["type"] == "Ready"],
+            node["spec"].get("taints"),
+            node["spec"].get("unschedulable"),
+        )
+        for node in found
+    }
 
 
 # --- how long a broken state takes ----------------------------------------------------------------------------------

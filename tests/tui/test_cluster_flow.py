@@ -7,10 +7,16 @@ from pathlib import Path
 import pytest
 from driving import SIZES, opened, press_until, seen, sees, until, words
 
+from labs.course.load import load_course
 from labs.errors import ClusterError, TakenError
+from labs.prove import Proof, Trial
+from labs.prove.ledger import Ledger
 from labs.providers.base import Phase
+from tests.unit.course_sample import FILES, write_course
+from tui.app import LabsApp
 from tui.bringup import Stage
 from tui.fake import FakeGateway
+from tui.gateway import LiveGateway
 from tui.screens.engine import EngineScreen
 from tui.screens.home import HomeScreen
 from tui.screens.task import TaskScreen
@@ -37,6 +43,33 @@ async def test_home_shows_course_progress_and_cluster(world: FakeGateway, size: 
         await sees(pilot, "Monday, 10:40")  # the task under the cursor tells its story
         await pilot.press("up")
         await sees(pilot, "1.2  Clusters, contexts")
+
+
+@pytest.mark.parametrize("author", [False, True])
+async def test_a_draft_is_for_authors_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], author: bool
+) -> None:
+    """On the real gateway, without a cluster: one of two tasks is proved as it is now."""
+    twin = {
+        name.replace("no-answer", "no-reply"): text.replace("no-answer", "no-reply").replace("does not answer", "waits")
+        for name, text in FILES.items()
+        if "/no-answer/" in name
+    }
+    monkeypatch.setenv("LABS_SCENARIOS", str(write_course(tmp_path / "course", dict(twin))))
+    monkeypatch.setenv("LABS_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("LABS_DRAFTS", "1" if author else "0")
+    proved = next(s for s in load_course(tmp_path / "course").scenarios if s.id == "no-answer")
+    trials = [Trial("start", ok=True, detail="", seconds=1.0)]
+    Ledger().record(proved, Proof(proved.id, proved.digest, trials), provider="x", gpu="none")
+    app = LabsApp(LiveGateway(cluster="none"))
+    async with app.run_test(size=size) as pilot:
+        await sees(pilot, "The service that does not answer")
+        assert ("0 of 2 solved" if author else "0 of 1 solved") in seen(pilot)
+        assert ("The service that waits" in seen(pilot)) is author
+        assert ("draft" in seen(pilot)) is author
+        if author:
+            await pilot.press("down")
+            await until(pilot, lambda: "◇ draft: not proved as it is now" in words(pilot))
 
 
 async def test_a_chapter_folds(world: FakeGateway, size: tuple[int, int]) -> None:

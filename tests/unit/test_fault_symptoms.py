@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from grader.model import Json
+from labs.course.load import load_course
 from labs.inject import faults
+from labs.inject.api import Api, Resource
+from labs.inject.symptoms import wait_broken
+from tests.unit.course_sample import spoiled, write_course
 
 WEB = {"deployment": "web"}
 RUNNING = {"name": "server", "ready": True, "restartCount": 0, "state": {"running": {}}}
@@ -91,3 +97,66 @@ def test_either_of_two_symptoms_will_do() -> None:
 def test_a_fault_without_a_declared_symptom_is_there_at_once() -> None:
     assert faults.sight("cluster_admin") is None
     assert faults.is_seen("cluster_admin", {"namespace": "shop"}, {})
+
+
+S = "3-services/no-answer/scenario.yaml"
+USE = "- use: service_selector\n  with: {service: web, value: wbe}"
+IMAGE = "- use: image_tag\n  with: {deployment: web, tag: 1.0.O}"
+
+
+class Slow(Api):
+    """A cluster that shows another world at every look; the last one stays.
+
+    Args:
+        worlds: Kind → objects, and `bot`: the phase of the pod that brings timed faults.
+    """
+
+    def __init__(self, *worlds: dict[str, Any]) -> None:
+        self.worlds = list(worlds)
+        self.looks = 0
+        self.time = 0.0
+
+    def _clock(self) -> float:  # an attribute there
+        self.time += 0.5
+        return self.time
+
+    def resource(self, _version: str, kind: str) -> Resource:
+        return Resource("", "v1", kind, kind.lower(), namespaced=True, listable=True)
+
+    def items(self, resource: Resource, _namespace: str = "", _selector: str = "") -> list[Json]:
+        found: list[Json] = self._look().get(resource.kind, [])
+        return found
+
+    def get(self, _obj: Json) -> Json | None:
+        phase = self._look().get("bot")
+        return {"status": {"phase": phase}} if phase else None
+
+    def _look(self) -> dict[str, Any]:
+        self.looks += 1
+        return self.worlds.pop(0) if len(self.worlds) > 1 else self.worlds[0]
+
+
+def broken(tmp_path: Path, text: str, *worlds: dict[str, Any]) -> tuple[list[str], Slow]:
+    (scenario,) = load_course(write_course(tmp_path, spoiled(S, USE, text))).scenarios
+    api = Slow(*worlds)
+    return wait_broken(api, scenario, seconds=20, every=0), api
+
+
+def test_a_task_is_waited_for_until_it_shows_what_is_wrong(tmp_path: Path) -> None:
+    late, api = broken(tmp_path, IMAGE, pod(), pod(), pod(**WAITS))
+    assert (late, api.looks) == ([], 3)
+    late, _ = broken(tmp_path / "never", IMAGE, pod())
+    assert late == ["image_tag: ErrImagePull, then ImagePullBackOff"]
+
+
+def steps() -> Iterator[dict[str, Any]]:
+    yield from ({"bot": phase} for phase in ("", "Pending", "Running", "Running"))
+
+
+def test_timed_faults_are_waited_for_and_then_seen(tmp_path: Path) -> None:
+    late, api = broken(tmp_path, f"{IMAGE}\n  at: 5s", *steps(), {"bot": "Succeeded"}, pod(), pod(**WAITS))
+    assert (late, api.looks) == ([], 7)
+    late, _ = broken(tmp_path / "late", f"{IMAGE}\n  at: 5s", *steps(), {"bot": "Running", **pod(**WAITS)})
+    assert late == ["timed faults: the pod deploy-bot, which brings them, is Running"]
+    late, _ = broken(tmp_path / "failed", f"{IMAGE}\n  at: 5s", {"bot": "Failed", **pod()})
+    assert [words.partition(":")[0] for words in late] == ["timed faults", "image_tag"]

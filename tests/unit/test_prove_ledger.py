@@ -11,13 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from labs.cli import app
-from labs.commands.scenarios import _served
 from labs.course.load import load_course
 from labs.course.models import Scenario
 from labs.errors import DataError, MachineError, UsageError
 from labs.prove import Proof, ProveReport, Trial, page
 from labs.prove import ledger as module
 from labs.prove.ledger import Ledger, digest
+from labs.prove.serving import serve, served
 from tests.unit.course_sample import FILES, write_course
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -120,11 +120,11 @@ def test_a_draft_is_listed_as_one_and_not_started(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("LABS_STATE", str(tmp_path / ".state"))
     monkeypatch.delenv("LABS_DRAFTS", raising=False)
     for scenario in scenarios:
-        _served(scenario)  # without a ledger everything is served
+        serve(scenario)  # without a ledger everything is served
     enter(Ledger(), scenarios[0])
-    _served(scenarios[0])
+    serve(scenarios[0])
     with pytest.raises(UsageError, match=f"the task {scenarios[1].id} is a draft") as error:
-        _served(scenarios[1])
+        serve(scenarios[1])
     assert "--drafts" in error.value.hint
     rows = json.loads(CliRunner().invoke(app, ["scenarios", "list", "--json"]).stdout)
     assert {row["id"]: row["draft"] for row in rows} == {scenarios[0].id: False, scenarios[1].id: True}
@@ -133,7 +133,27 @@ def test_a_draft_is_listed_as_one_and_not_started(tmp_path: Path, monkeypatch: p
     warned = CliRunner().invoke(app, ["lint"]).stderr + CliRunner().invoke(app, ["lint"]).stdout
     assert f"so drafts: {scenarios[1].id}" in " ".join(warned.split())
     monkeypatch.setenv("LABS_DRAFTS", "1")
-    _served(scenarios[1])
+    serve(scenarios[1])
+
+
+def test_the_course_is_offered_without_drafts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenarios = course_of(tmp_path, 3)
+    course = load_course(tmp_path)
+    one, two, three = (s.id for s in scenarios)
+    monkeypatch.setenv("LABS_SCENARIOS", str(tmp_path))
+    monkeypatch.setenv("LABS_STATE", str(tmp_path / ".state"))
+    monkeypatch.delenv("LABS_DRAFTS", raising=False)
+
+    def offered(*running: str) -> tuple[list[str], set[str]]:
+        found, drafts = served(course, running)
+        return [s.id for s in found.scenarios], set(drafts)
+
+    assert offered() == ([one, two, three], set())  # without a ledger everything is served
+    enter(Ledger(), scenarios[0])
+    assert offered() == ([one], set())
+    assert offered(three) == ([one, three], {three})  # somebody has started it as what it is
+    monkeypatch.setenv("LABS_DRAFTS", "1")
+    assert offered() == ([one, two, three], {two, three})
 
 
 def test_chosen_is_what_changed_and_a_tenth_of_the_rest(tmp_path: Path, ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from pathlib import Path
@@ -13,10 +14,13 @@ from grader.model import Outcome, Report, Verdict
 from labs.course.load import load_course
 from labs.course.models import Fix, Scenario
 from labs.errors import ClusterError
-from labs.prove import ProveReport, prove
+from labs.prove import Proof, ProveReport, prove
 from labs.prove.gate import runs_alone
+from labs.prove.ledger import Ledger
 from labs.prove.mutants import mutants, only_looks
 from labs.prove.outside import Outside
+from labs.render.gates import proofs
+from labs.render.terminal import Terminal
 from tests.unit.course_sample import FILES, write_course
 
 SOLUTION = """\
@@ -58,6 +62,10 @@ class Tasks:
         self.broken = ""
         self.early: list[bool] = []
         self.interrupted_by = ""
+        self.lost_by = ""
+        self.gone = False
+        self.comes: list[str] = []  # what shows only after it was waited for
+        self.awaited: list[str] = []
 
     @property
     def course(self) -> Any:
@@ -77,6 +85,14 @@ class Tasks:
     def lacking(self, _name: str) -> list[str]:
         return []
 
+    def lost(self) -> str:
+        return "the API server does not answer" if self.gone else ""
+
+    def await_faults(self, name: str) -> list[str]:
+        self.awaited.append(name)
+        self.said.append(f"await {name}")
+        return self.comes
+
     def start(self, name: str, **_: Any) -> None:
         self.typed[name] = set()
         self.most = max(self.most, len(self.typed))
@@ -84,12 +100,15 @@ class Tasks:
             self.barrier.wait(timeout=5)
 
     def stop(self, name: str) -> None:
+        if self.gone:
+            raise ClusterError("the API server does not answer")
         del self.typed[name]
         self.said.append(f"stop {name}")
 
     def check(self, name: str, *, stop_early: bool = False) -> Report:
         if name == self.broken:
             raise ClusterError("it does not answer")
+        self.said.append(f"check {name}")
         good = self.needs <= self.typed[name] if name == "no-answer" else "answered" in self.typed[name]
         outcome = Outcome.PASSED if good else Outcome.FAILED
         checks = [
@@ -102,6 +121,9 @@ class Tasks:
         self.said.append(f"{name} {fix.id}")
         if fix.id == self.interrupted_by:
             raise KeyboardInterrupt
+        if fix.id == self.lost_by:
+            self.gone = True
+            raise ClusterError("connection refused")
         for step in fix.file.steps:
             self.typed[name].add(step.command[-1])
         if name == "no-reply" and fix.id == "solution":
@@ -228,7 +250,7 @@ def test_cancelled_it_takes_the_task_away_and_proves_nothing(tmp_path: Path) -> 
     report = run(
         tasks,
         ["no-answer", "no-reply"],
-        cancelled=lambda: len(tasks.said) > 1,
+        cancelled=lambda: len(tasks.said) > 4,
         done=lambda s, _: done.append(s.id),
     )
     assert tasks.typed == {}
@@ -252,3 +274,51 @@ def test_a_cluster_that_does_not_answer_fails_the_trial_and_the_next_scenario_is
     report = run(tasks, ["no-answer", "no-reply"])
     assert [proof.proved for proof in report.proofs] == [False, True]
     assert "it does not answer" in report.proofs[0].trials[1].detail
+
+
+@pytest.mark.parametrize(("also_wrong", "kept"), [(False, True), (True, False)])
+def test_a_cluster_that_vanishes_takes_no_proof_away(tmp_path: Path, also_wrong: bool, kept: bool) -> None:
+    """An entry goes only for what the scenario itself did wrong before the cluster went."""
+    scenarios = course_of(tmp_path / "course")
+    ledger = Ledger(tmp_path / "proved.json")
+
+    def enter(scenario: Scenario, proof: Proof) -> None:
+        ledger.record(scenario, proof, provider="fake", gpu="none")
+
+    assert run(Tasks(scenarios, {"--first", "--second"}), ["no-answer"], done=enter).proved
+    tasks = Tasks(scenarios, {"--third"} if also_wrong else {"--first", "--second"})
+    tasks.lost_by = "delete-it"
+    report = run(tasks, ["no-answer", "no-reply"], done=enter)
+    assert ledger.current(scenarios[0]) is kept
+    assert [proof.proved for proof in report.proofs] == [False, False]
+    assert report.proofs[0].lost
+    lost = [trial for trial in report.proofs[0].trials if trial.lost]
+    assert [trial.id for trial in lost] == ["wrong delete-it", "stop"]
+    assert lost[0].detail == "the cluster is lost: the API server does not answer; connection refused"
+    assert report.proofs[1].trials == []  # on a cluster that is not there nothing else is tried
+    said = proofs(Terminal(io.StringIO(), width=120), report)
+    assert "no-reply: not tried" in said
+    assert ("entry in the ledger stays" in " ".join(said.split())) is kept
+
+
+def test_the_untouched_task_is_judged_when_it_is_broken_in_every_way(tmp_path: Path) -> None:
+    tasks = Tasks(course_of(tmp_path), {"--first", "--second"})
+    tasks.comes = ["image_tag: ImagePullBackOff"]
+    report = run(tasks, ["no-answer"])
+    assert tasks.said[:2] == ["await no-answer", "check no-answer"]
+    assert tasks.awaited == ["no-answer"]  # a fix may be tried as soon as the objects are back
+    said = report.proofs[0].trials[1].detail
+    assert said == "2 of 2 checks fail, as they should; not seen: image_tag: ImagePullBackOff"
+    assert report.proved
+
+
+def test_no_fix_comes_before_a_timed_fault(tmp_path: Path) -> None:
+    scenario = course_of(tmp_path)[0]
+    timed = tuple(f.model_copy(update={"at": "20s"}) for f in scenario.file.faults)
+    file = scenario.file.model_copy(update={"faults": timed})
+    tasks = Tasks([scenario.model_copy(update={"file": file})], {"--first", "--second"})
+    report = run(tasks, ["no-answer"])
+    assert report.proved
+    fixes = [i for i, said in enumerate(tasks.said) if said.startswith("no-answer ")]
+    assert len(fixes) == len(TRIED) + 2
+    assert all(tasks.said[i - 1] == "await no-answer" for i in fixes)

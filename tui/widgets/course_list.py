@@ -38,6 +38,8 @@ def state(overview: Overview, scenario_id: str) -> State:
     attempt = overview.running.get(scenario_id)
     if attempt is not None and attempt.ended is None:
         return State("●", "running", "$text-primary")
+    if scenario_id in overview.drafts:
+        return State("◇", "draft", MUTED)
     if done is not None and done.solved:
         best = f" {clock(done.best_seconds)}" if done.best_seconds is not None else ""
         return State("✓", f"solved{best}", "$text-success")
@@ -119,9 +121,13 @@ class CourseList(OptionList):
         if self._overview is None or scenario is None:
             return plain("")
         at = state(self._overview, scenario.id)
-        does = {"running": "goes on", "new": "starts it"}.get(at.word, "starts it again")
+        does = {"running": "goes on", "new": "starts it", "draft": "starts it"}.get(at.word, "starts it again")
+        why = ": not proved as it is now" if at.word == "draft" else ""
         return line(
-            (f"{at.symbol} {at.word}", at.style), (" · ", MUTED), ("Enter", "bold $text-primary"), (f" {does}", MUTED)
+            (f"{at.symbol} {at.word}{why}", at.style),
+            (" · ", MUTED),
+            ("Enter", "bold $text-primary"),
+            (f" {does}", MUTED),
         )
 
     def _find(self, option_id: str) -> tuple[Chapter | None, Scenario | None]:
@@ -169,7 +175,7 @@ class CourseList(OptionList):
         return line(
             cell(("  " + at.symbol, at.style), _MARK),
             cell((file.lesson, MUTED), _LESSON),
-            cell(inline(file.title), width - _FIXED - 1),
+            cell(inline(file.title).stylize(MUTED if at.word == "draft" else ""), width - _FIXED - 1),
             " ",
             cell((file.kind.value, MUTED), _KIND),
             cell((f"{file.target_minutes} min", MUTED), _MINUTES, right=True),

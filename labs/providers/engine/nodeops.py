@@ -12,7 +12,7 @@ from labs.providers.engine.plan import load_plan, save_plan
 from labs.providers.engine.processes import in_namespaces, kill, wait_gone
 from labs.providers.engine.readiness import wait_until
 from labs.providers.engine.record import Record
-from labs.providers.engine.state import components, reload_plan
+from labs.providers.engine.state import components, reload_plan, supervisor_pid
 from labs.providers.profile import load_profile
 
 STOP_SECONDS = 20
@@ -54,6 +54,35 @@ def start_node(layout: Layout, record: Record, node: str) -> None:
     number = node_number(record, node)
     network.set_link(record.addresses.veth(number), "up")
     _enable(layout, node, wanted=True)
+
+
+def off(layout: Layout) -> list[str]:
+    """Return the nodes that are switched off; none where there is no plan that could say so."""
+    try:
+        specs = load_plan(layout.plan)
+    except (OSError, ValueError):
+        return []
+    return sorted({spec.name.partition("/")[0] for spec in specs if "/" in spec.name and not spec.enabled})
+
+
+def start_all(layout: Layout, record: Record) -> list[str]:
+    """Switch on every node that is off, so that a supervisor that lives has begun with them; return their names.
+
+    Raises:
+        EngineError: The supervisor does not take them up.
+    """
+    nodes = off(layout)
+    for node in nodes:
+        start_node(layout, record, node)
+    if nodes and supervisor_pid(layout) is not None:
+        wait_until(layout, f"{', '.join(nodes)} to be taken up", STOP_SECONDS, lambda: _still_off(layout, nodes))
+    return nodes
+
+
+def _still_off(layout: Layout, nodes: list[str]) -> str:
+    known = components(layout).items()
+    names = [n for n, c in known if n.partition("/")[0] in nodes and "/" in n and not c["enabled"]]
+    return f"{', '.join(names)} still off" if names else ""
 
 
 def _enable(layout: Layout, node: str, *, wanted: bool) -> None:

@@ -67,7 +67,7 @@ class EngineProvider:
                     f"cluster {name!r} was made from profile {record.profile!r}",
                     hint=f"`labs down --name {name}` first",
                 )
-            if record is not None and record.ready and _is_running(layout):
+            if record is not None and record.ready and _is_running(layout) and not nodeops.off(layout):
                 emit(Step("up", f"Cluster {name} runs already", State.SKIPPED))
                 return _handle(layout, record)
             if record is None or not record.ready:
@@ -228,7 +228,12 @@ def _refuse(finding: Finding, *, strict: bool = False) -> None:
 def _handle(layout: Layout, record: Record) -> ClusterHandle:
     count = len(load_profile(record.profile).nodes)
     capabilities = Capabilities(
-        nodes=count, network_policy=record.queue != "none", metrics=True, registry=True, storage=True
+        nodes=count,
+        network_policy=record.queue != "none",
+        metrics=True,
+        registry=True,
+        storage=True,
+        node_power=True,
     )
     return ClusterHandle(
         name=layout.name,
@@ -264,6 +269,8 @@ def _repair(bringup: Bringup, record: Record) -> None:
     layout = bringup.layout
     try:
         whole = _nodes_are_there(bringup, record)
+        if whole and (left := nodeops.start_all(layout, record)):
+            bringup.emit(Notice(f"switched off, and on again now: {', '.join(left)}"))
         if whole and supervisor_pid(layout) is not None:
             bringup.await_running(record)
             return
