@@ -205,7 +205,7 @@ class Infer:
             decoded = perf_counter()
             state.faults.maybe_fail()
             if not worker.may_run_inline(request.rows):
-                future = worker.queue(_job(model, request, decoded, waiting.gone))
+                future = worker.queue(_job(model, request, start, decoded, waiting.gone))
                 state.in_flight += 1
                 model.in_flight += 1
                 later = _Later(model, request, incoming, began, decoded - start, waiting)
@@ -285,7 +285,7 @@ class Infer:
         if worker.may_run_inline(request.rows):
             outputs = worker.run_inline(request.feeds, request.rows)
         else:
-            outputs = await worker.submit(_job(model, request, decoded, _gone(receive)))
+            outputs = await worker.submit(_job(model, request, start, decoded, _gone(receive)))
         return self._encoded(model, request, outputs, decoded - start)
 
     @staticmethod
@@ -344,12 +344,20 @@ class _Later:
     waiting: Waiting
 
 
-def _job(model: Model, request: codec.Request, queued_at: float, gone: Callable[[], bool] | None) -> Job:
-    """Return the worker's part of a request; its deadline is the client's or the model's, whichever is earlier."""
+def _job(model: Model, request: codec.Request, start: float, decoded: float, gone: Callable[[], bool] | None) -> Job:
+    """Return the worker's part of a request; its deadline is the client's or the model's, whichever is earlier.
+
+    Args:
+        model: That runs it.
+        request: Read.
+        start: When reading it began, on the performance counter.
+        decoded: When that ended.
+        gone: Says whether the client has gone.
+    """
     timeout = request.timeout_s
     if own := model.config.deadline_seconds:
         timeout = min(timeout, own) if timeout else own
-    return Job(request.feeds, request.rows, request.key, queued_at, timeout, gone)
+    return Job(request.feeds, request.rows, request.key, decoded, timeout, gone, decoded - start)
 
 
 @lru_cache(maxsize=64)
