@@ -196,7 +196,9 @@ class Infer:
             decoded = perf_counter()
             state.faults.maybe_fail()
             if not worker.may_run_inline(request.rows):
-                future = worker.queue(self.predictions.job(model, request, decoded, gone=waiting.gone))
+                future = worker.queue(
+                    self.predictions.job(model, request, decoded, read_s=decoded - start, gone=waiting.gone)
+                )
                 state.in_flight += 1
                 model.in_flight += 1
                 later = _Later(model, request, incoming, began, decoded - start, waiting)
@@ -262,7 +264,7 @@ class Infer:
         start = perf_counter()
         request = codec.decode(body, incoming.json_length, model)
         decoded = perf_counter()
-        outputs = await self.predictions.run(model, request, decoded, gone=_gone(receive))
+        outputs = await self.predictions.run(model, request, decoded, read_s=decoded - start, gone=_gone(receive))
         return self._encoded(model, request, outputs, decoded - start)
 
     def _encoded(

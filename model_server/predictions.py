@@ -65,6 +65,7 @@ class Predictions:
         request: Request,
         began: float,
         *,
+        read_s: float = 0.0,
         patience_s: float = 0.0,
         gone: Callable[[], bool] | None = None,
     ) -> Outputs:
@@ -74,6 +75,7 @@ class Predictions:
             model: Of the request.
             request: Decoded.
             began: When its waiting begins, on the performance counter.
+            read_s: Seconds that reading it took.
             patience_s: Seconds that the protocol gives it; 0: no limit. The least of this, the request's own and the
                 model's counts.
             gone: Says whether the client has gone; asked from the worker's thread.
@@ -85,7 +87,7 @@ class Predictions:
         self._state.faults.maybe_fail()
         if worker.may_run_inline(request.rows):
             return worker.run_inline(request.feeds, request.rows)
-        return await worker.submit(self.job(model, request, began, patience_s=patience_s, gone=gone))
+        return await worker.submit(self.job(model, request, began, read_s=read_s, patience_s=patience_s, gone=gone))
 
     @staticmethod
     def job(
@@ -93,12 +95,14 @@ class Predictions:
         request: Request,
         began: float,
         *,
+        read_s: float = 0.0,
         patience_s: float = 0.0,
         gone: Callable[[], bool] | None = None,
     ) -> Job:
         """Return the worker's part of a request; the arguments are those of `run`."""
         limits = [limit for limit in (request.timeout_s, model.config.deadline_seconds, patience_s) if limit]
-        return Job(request.feeds, request.rows, request.key, began, min(limits, default=0.0), gone)
+        timeout_s = min(limits, default=0.0)
+        return Job(request.feeds, request.rows, request.key, began, timeout_s, gone, read_s)
 
     @staticmethod
     def succeeded(model: Model, decode_seconds: float, encode_seconds: float) -> None:

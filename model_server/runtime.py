@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from model_server import datatypes, guard, logs, providers
+from model_server import cgroup, datatypes, guard, logs, providers
 from model_server.errors import BadRequest, ExecutionFailed, NotReady
 from model_server.stats import ModelStats
 from model_server.worker import Feeds, Outputs, Worker
@@ -178,6 +178,7 @@ class Model:
             instances=self.config.instances,
             inline_below_seconds=0 if self._faults.latency_seconds else self.config.inline_below_seconds,
             expected_seconds=seconds_per_run + self._faults.latency_seconds,
+            gather=cgroup.usable_threads(self._settings.cpu_quota, cgroup.affinity()) == 1,
             clock=thread_time if self.provider == providers.CPU else perf_counter,
         )
         self.stats.load_seconds = perf_counter() - began

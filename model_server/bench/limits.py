@@ -71,20 +71,24 @@ def quota(server: Contender, request: bytes, *, seconds: float, connections: int
     """
     full = load.drive(server.port, request, connections=connections, seconds=_CALIBRATION_S)
     closed = full.requests / full.seconds
-    before = server.cpu()
-    half = steady.offer(server.port, request, rate=closed / 2, seconds=_CALIBRATION_S)
-    cpu = (server.cpu() - before) / half.sent
+    marks: list[tuple[float, int, int]] = []
+
+    def mark() -> None:
+        marks.append((server.cpu(), *_throttled(server.pid)))
+
+    half = steady.offer(server.port, request, rate=closed / 2, seconds=_CALIBRATION_S, begun=mark)
+    cpu = (server.cpu() - marks[0][0]) / half.sent
     rate = _SHARE / cpu
-    earlier, before = _throttled(server.pid), server.cpu()
-    seen = steady.offer(server.port, request, rate=rate, seconds=seconds)
-    used = (server.cpu() - before) / seconds
-    periods, throttled = (now - then for now, then in zip(_throttled(server.pid), earlier, strict=True))
+    marks.clear()
+    seen = steady.offer(server.port, request, rate=rate, seconds=seconds, begun=mark)
+    mark()
+    used, periods, throttled = (now - then for then, now in zip(*marks, strict=True))
     p50, p99 = (steady.percentile(seen.accepted, share) for share in (0.5, 0.99))
     return {
         "closed_loop_rps": closed,
         "cpu_us": cpu * 1e6,
         "rps": rate,
-        "cpus_used": used,
+        "cpus_used": used / seconds,
         "session_threads": _session_threads(server.port),
         "p50_ms": p50 * 1e3,
         "p99_ms": p99 * 1e3,

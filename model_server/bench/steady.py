@@ -1,6 +1,8 @@
 """Requests at a steady rate, sent whether or not earlier ones were answered: a slow server cannot slow the load.
 
 `limits` calls `offer`. Latencies count from the moment a request was due, not from when a connection was free for it.
+All connections are open before and have carried a request: on the loopback interface a large request on a new one can
+meet a closed TCP window, which the kernel opens again by a timer, up to seconds later.
 """
 
 from __future__ import annotations
@@ -9,11 +11,15 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 from time import perf_counter
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from model_server.bench.wire import LENGTH, number
 
-_MOST_CONNECTIONS = 512
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CONNECTIONS = 256
+_OPENING_S = 60.0
 _PATIENCE_S = 5.0  # for answers after the last request was sent
 
 
@@ -84,7 +90,6 @@ class _Load:
         self._request = request
         self._idle: list[_Line] = []
         self._waiting: deque[float] = deque()
-        self._opening: set[asyncio.Task[None]] = set()
         self.lines: list[_Line] = []
         self.sent = self.advised = self.other = 0
         self.accepted: list[float] = []
@@ -98,14 +103,18 @@ class _Load:
             self._idle.pop().ask(due, self._request)
             return
         self._waiting.append(due)
-        if len(self.lines) + len(self._opening) < _MOST_CONNECTIONS:
-            task = asyncio.get_running_loop().create_task(self._open())
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
 
-    async def _open(self) -> None:
-        _, line = await asyncio.get_running_loop().create_connection(lambda: _Line(self), "127.0.0.1", self._port)
-        self.lines.append(line)
+    async def open(self) -> None:
+        """Open the connections, and use each once."""
+        loop = asyncio.get_running_loop()
+        for number_of_open in range(_CONNECTIONS):
+            _, line = await loop.create_connection(lambda: _Line(self), "127.0.0.1", self._port)
+            self.lines.append(line)
+            self.send(perf_counter())
+            while len(self.accepted) + len(self.refused) + self.other <= number_of_open:  # noqa: ASYNC110
+                await asyncio.sleep(0.0005)
+        self.sent = self.advised = self.other = 0
+        self.accepted, self.refused, self.late = [], [], []
 
     def free(self, line: _Line) -> None:
         if self._waiting:
@@ -127,8 +136,12 @@ class _Load:
         return self.sent - len(self.accepted) - len(self.refused) - self.other
 
 
-async def _offer(port: int, request: bytes, rate: float, seconds: float) -> Offered:
+async def _offer(port: int, request: bytes, rate: float, seconds: float, begun: Callable[[], None] | None) -> Offered:
     load = _Load(port, request)
+    async with asyncio.timeout(_OPENING_S):
+        await load.open()
+    if begun:
+        begun()
     begin = perf_counter()
     total = int(rate * seconds)
     while load.sent < total:
@@ -145,7 +158,9 @@ async def _offer(port: int, request: bytes, rate: float, seconds: float) -> Offe
     return Offered(load.sent, sorted(load.accepted), sorted(load.refused), load.advised, lost, sorted(load.late))
 
 
-def offer(port: int, request: bytes, *, rate: float, seconds: float) -> Offered:
+def offer(
+    port: int, request: bytes, *, rate: float, seconds: float, begun: Callable[[], None] | None = None
+) -> Offered:
     """Offer requests to a server on this machine.
 
     Args:
@@ -153,7 +168,11 @@ def offer(port: int, request: bytes, *, rate: float, seconds: float) -> Offered:
         request: A whole HTTP request.
         rate: Requests a second.
         seconds: How long.
+        begun: Called when the connections are open and the first request is due.
+
+    Raises:
+        TimeoutError: The connections could not be opened and used in a minute.
     """
     import uvloop  # noqa: PLC0415 - the client's loop must not be slower than the server's
 
-    return uvloop.run(_offer(port, request, rate, seconds))
+    return uvloop.run(_offer(port, request, rate, seconds, begun))

@@ -143,7 +143,7 @@ class Service:
         left = context.time_remaining()
         if left is not None and left <= 0:
             raise DeadlineExceeded("the deadline is over")
-        outputs = await self._predictions.run(model, request, decoded, patience_s=left or 0.0)
+        outputs = await self._predictions.run(model, request, decoded, read_s=decoded - start, patience_s=left or 0.0)
         ran = perf_counter()
         answer = wire.encode(request, model, outputs)
         self._predictions.succeeded(model, decoded - start, perf_counter() - ran)
