@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -63,7 +64,7 @@ class LabsApp(App[None]):
         yield SystemCommand("Doctor", "What this machine has and lacks", self.action_doctor)
         if self.overview is not None:
             for scenario in self.overview.course.scenarios:
-                open_it = _opener(self, scenario.id)
+                open_it = partial(self.post_message, TaskWanted(scenario.id))
                 yield SystemCommand(f"Task: {scenario.file.title}", f"Start or go on with {scenario.id}", open_it)
 
     # --- the cluster --------------------------------------------------------------------------------------------------
@@ -163,7 +164,7 @@ class LabsApp(App[None]):
         if self.overview is not None:
             scenario = next((s for s in self.overview.course.scenarios if s.id == scenario_id), None)
             if scenario is None:  # its files were changed while the cluster came up
-                self.notify(f"{scenario_id} is a draft now: it is not proved as it is.", markup=False)
+                self.notify("This task is a draft now: it is not proved as it is.", markup=False)
                 return
             chapter = next(c for c in self.overview.course.chapters if c.number == scenario.chapter)
             heading = f"{chapter.title} · {chapter.lessons.get(scenario.file.lesson, '')}"
@@ -179,13 +180,6 @@ class LabsApp(App[None]):
                 screen.show_cluster(status, self.bringup)
         if self.overview is not None:
             self._home.show(self.overview)
-
-
-def _opener(app: LabsApp, scenario_id: str) -> Callable[[], None]:
-    def open_it() -> None:
-        app.post_message(TaskWanted(scenario_id))
-
-    return open_it
 
 
 def run(*, cluster: str = "lab", provider: str = "auto") -> int:
