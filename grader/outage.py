@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from grader.cluster import Acted, Machines
 from grader.errors import GraderError, Refused, Unanswered
 from grader.model import Json, Objects
+from grader.pods import is_ready
 from grader.text import named
 
 NOTICED_WITHIN = 90.0
@@ -166,19 +167,14 @@ def lose_gpu(node: str) -> Acted:
 
 
 def _ready(read: Read) -> set[str]:
-    return {node["metadata"]["name"] for node in read(Objects(kind="Node")) if _is_ready(node)}
+    return {node["metadata"]["name"] for node in read(Objects(kind="Node")) if is_ready(node)}
 
 
 def _open(read: Read) -> set[str]:
     """Return the nodes that are Ready and take pods again: the taints of the loss go a moment later."""
     found = read(Objects(kind="Node"))
     tainted = {n["metadata"]["name"] for n in found for t in n.get("spec", {}).get("taints") or [] if t["key"] in _LOST}
-    return {node["metadata"]["name"] for node in found if _is_ready(node)} - tainted
-
-
-def _is_ready(obj: Json) -> bool:
-    conditions = (obj.get("status") or {}).get("conditions") or []
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+    return {node["metadata"]["name"] for node in found if is_ready(node)} - tainted
 
 
 def _on(node: str, read: Read) -> list[Json]:
@@ -197,7 +193,7 @@ def _owner(pod: Json) -> str:
 
 def _owners_ready(lost: str, read: Read) -> set[str]:
     pods = read(Objects(kind="Pod"))
-    return {_owner(pod) for pod in pods if _is_ready(pod) and (pod.get("spec") or {}).get("nodeName") != lost}
+    return {_owner(pod) for pod in pods if is_ready(pod) and (pod.get("spec") or {}).get("nodeName") != lost}
 
 
 def _there(node: str, read: Read) -> set[str]:
@@ -207,7 +203,7 @@ def _there(node: str, read: Read) -> set[str]:
 
 def _pods_on(node: str, read: Read) -> set[str]:
     """Return the uids of pods on a node that are Ready."""
-    return {_uid(pod) for pod in _on(node, read) if _is_ready(pod)}
+    return {_uid(pod) for pod in _on(node, read) if is_ready(pod)}
 
 
 def _uid(pod: Json) -> str:

@@ -45,6 +45,12 @@ def runs(pod: Json, container: str) -> bool:
     return any(s.get("name") == container and "running" in (s.get("state") or {}) for s in said)
 
 
+def is_ready(obj: Json) -> bool:
+    """Return whether a Pod or a Node says that it is Ready."""
+    conditions = (obj.get("status") or {}).get("conditions") or []
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+
+
 def state(pod: Json) -> str:
     """Return a pod's state in a few words: its phase, or what a container waits for."""
     status = pod.get("status") or {}

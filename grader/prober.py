@@ -19,6 +19,7 @@ from grader.cluster import HttpAnswer, HttpRequest, LoadAnswer, LoadRequest
 from grader.errors import Unanswered
 from grader.model import From, Json
 from grader.pod_exec import run_in_pod
+from grader.pods import is_ready
 from grader.snapshot import CLIENT_PREFIX, PROBER_LABEL
 from grader.text import clean
 
@@ -195,9 +196,7 @@ def _pod(raw: Json) -> _Pod:
 
 
 def _is_ready(raw: Json) -> bool:
-    conditions = (raw.get("status") or {}).get("conditions") or []
-    ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
-    return ready and not raw["metadata"].get("deletionTimestamp")
+    return is_ready(raw) and not raw["metadata"].get("deletionTimestamp")
 
 
 def _is_running(raw: Json) -> bool:

@@ -145,9 +145,7 @@ class DirectProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         self._idle_since = self.loop.time()
         if self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._look_after(self.timeout_keep_alive)
 
     def on_response_complete(self) -> None:
         """Start the time that a connection may be idle."""

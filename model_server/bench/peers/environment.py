@@ -29,15 +29,6 @@ def folder(name: str) -> Path:
     return Path(cache) / "model-server" / "peers" / f"{name}-{VERSIONS[name]}-python{version}"
 
 
-def present(name: str) -> bool:
-    """Say whether a peer's environment has been made.
-
-    Args:
-        name: Of the peer.
-    """
-    return (folder(name) / _DONE).exists()
-
-
 def ensure(name: str) -> Path:
     """Return the Python of a peer's environment, which is made if need be: a minute or two, and a package index.
 
@@ -49,7 +40,7 @@ def ensure(name: str) -> Path:
     """
     home = folder(name)
     python = home / "bin" / "python"
-    if present(name):
+    if (home / _DONE).exists():
         return python
     shutil.rmtree(home, ignore_errors=True)  # an installation that was interrupted is begun anew
     venv.create(home, symlinks=True, with_pip=True)
