@@ -54,7 +54,8 @@ class Settings:
         max_model_bytes: Largest model file, also after unpacking.
         max_body_bytes: Largest request body, also after inflating; over gRPC, largest message.
         drain_seconds: Longest time to go on serving after SIGTERM.
-        drain_quiet_seconds: End the drain early when no infer request came for this long.
+        drain_quiet_seconds: End the drain early when for this long after SIGTERM no infer request came: what a Service's
+            proxies need to hear of it, also where a pod sees few requests.
         enable_faults: Allow the labs' fault switches.
     """
 
@@ -84,7 +85,7 @@ class Settings:
     max_model_bytes: int = 4 << 30
     max_body_bytes: int = 64 << 20
     drain_seconds: float = 5.0
-    drain_quiet_seconds: float = 1.0
+    drain_quiet_seconds: float = 2.0
     enable_faults: bool = False
     #: CPUs by the cgroup's quota; read, not set.
     cpu_quota: float | None = field(default=None, metadata={"derived": True})

@@ -31,8 +31,6 @@ _BACKLOG = 2048
 _KEEP_ALIVE_S = 75  # above the 60 s of common proxies, so that they close first
 _LOOK_S = 0.1
 _IN_FLIGHT_S = 10  # after the drain, for requests that are still running
-#: Shortest time to go on listening after SIGTERM; a Service needs about that long to hear of it.
-LINGER_S = 0.5
 
 
 class DrainingServer(uvicorn.Server):
@@ -83,8 +81,9 @@ class DrainingServer(uvicorn.Server):
         settings = self._state.settings
         if now - since >= settings.drain_seconds:
             return True
-        quiet = now - self._state.last_infer >= settings.drain_quiet_seconds
-        return quiet and self._state.in_flight == 0 and now - since >= LINGER_S
+        # Silence from before the signal says nothing: the proxies may not have heard, and the next request may be on its way.
+        quiet = now - max(since, self._state.last_infer) >= settings.drain_quiet_seconds
+        return quiet and self._state.in_flight == 0
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -194,13 +194,13 @@ def test_the_drain_refuses_no_call_and_finishes_what_runs(models: Path) -> None:
     assert 3 <= server.log("stopped")["drain_seconds"] < 8
 
 
-def test_an_idle_server_leaves_within_a_second(models: Path) -> None:
+def test_an_idle_server_leaves_once_the_proxies_can_know(models: Path) -> None:
     with running(models, MODEL_NAME="mlp", GRPC_PORT=free_port()) as server, channel(server.grpc) as line:
         server.wait_ready()
         assert call(line, CHECK) == SERVING
         server.process.send_signal(signal.SIGTERM)
         assert server.wait_exit() == 0
-        assert server.log("stopped")["drain_seconds"] < 1.2
+        assert 2 <= server.log("stopped")["drain_seconds"] < 3.2
 
 
 def test_what_stops_grpc_from_starting_is_told_in_one_line(models: Path, tmp_path: Path, server: Server) -> None:
