@@ -54,8 +54,8 @@ class Settings:
         max_model_bytes: Largest model file, also after unpacking.
         max_body_bytes: Largest request body, also after inflating; over gRPC, largest message.
         drain_seconds: Longest time to go on serving after SIGTERM.
-        drain_quiet_seconds: End the drain early when for this long after SIGTERM no infer request came: what a Service's
-            proxies need to hear of it, also where a pod sees few requests.
+        drain_quiet_seconds: End the drain early when no infer request came for this long after SIGTERM: what the
+            proxies of a Service need to hear of it, however few requests a pod sees.
         enable_faults: Allow the labs' fault switches.
     """
 

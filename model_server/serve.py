@@ -81,7 +81,7 @@ class DrainingServer(uvicorn.Server):
         settings = self._state.settings
         if now - since >= settings.drain_seconds:
             return True
-        # Silence from before the signal says nothing: the proxies may not have heard, and the next request may be on its way.
+        # Silence from before the signal says nothing: the proxies may not have heard yet, and send the next request.
         quiet = now - max(since, self._state.last_infer) >= settings.drain_quiet_seconds
         return quiet and self._state.in_flight == 0
 
