@@ -39,6 +39,8 @@ class Fault(Spec):
         when: `together`: applied in one go with the setup; `made`: once the setup's workloads have made their pods, so
             that a first revision is in the history; `ready`: only once these are ready, which costs the start seconds.
         at: It comes while the learner works, so long after the start (`20s`, `2m`); a pod of the task brings it.
+        unseen: Why its symptom does not show in this task: another fault hides it, or here it looks otherwise. Nothing
+            waits for it then.
     """
 
     use: str = ""
@@ -46,6 +48,7 @@ class Fault(Spec):
     apply: str = ""
     when: When = "together"
     at: str = Field(default="", pattern=r"^([0-9]+[sm])?$")
+    unseen: str = Field(default="", max_length=200)
 
     @model_validator(mode="after")
     def _one(self) -> Fault:

@@ -18,8 +18,8 @@ _CORE = {"Event": "v1"}  # kinds that two groups have
 
 
 def visible(scenario: Scenario) -> list[Fault]:
-    """Return the faults of a task that say how they are seen; those that come later (`at`) are not among them."""
-    return [f for f in scenario.file.faults if f.use and not f.at and faults.sight(f.use) is not None]
+    """Return the faults of a task that are seen, and how they say; those that come later (`at`) are not among them."""
+    return [f for f in scenario.file.faults if f.use and not (f.at or f.unseen) and faults.sight(f.use) is not None]
 
 
 def wait_shown(
@@ -85,7 +85,7 @@ def wait_broken(api: Api, scenario: Scenario, *, seconds: float = SHOWN_WITHIN, 
     # Its time begins with the pod, which may have to be scheduled and pulled first.
     if not api.wait(ended, seconds=timeline.due(scenario) + seconds, every=every) or phase == "Failed":
         late.append(f"timed faults: the pod {timeline.ACTOR}, which brings them, is {phase}")
-    return late + wait_shown(api, timed, spaces, seconds=seconds, every=every)
+    return late + wait_shown(api, [f for f in timed if not f.unseen], spaces, seconds=seconds, every=every)
 
 
 def _world(api: Api, wanted: Iterable[Fault], namespaces: Sequence[str]) -> World:

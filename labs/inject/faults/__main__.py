@@ -59,6 +59,9 @@ workspace. Stop and reset put all of it back.
 changes the objects in time, with the rights for just that. It replaces lists whole, runs anew after a reset, and needs
 its way to the API server, which a policy that denies egress would cut. Whoever grades the untouched task waits for it.
 
+`unseen: it never starts, the image is wrong` says why the symptom of a fault does not show, when another fault hides it
+or the task makes it look otherwise. Without it a start waits two seconds for the symptom, and `labs prove` a minute.
+
 A **workload** is one of `deployment`, `statefulset`, `job`, `pod`, with `namespace` where the name alone does not say,
 and `container` (default: the first).
 """
