@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 
 from labs.attempts.service import Tasks
 from labs.course.models import Scenario
@@ -46,8 +47,8 @@ def prove(
         tasks: The tasks on a running cluster.
         ids: Scenarios; default: all.
         repeat: How often everything is tried; more than once: in random order, of scenarios and of trials.
-        parallel: How many scenarios are proved at once, each in its own namespaces. Those that act on nodes or on
-            objects of the whole cluster, or measure times, run alone after the others.
+        parallel: How many scenarios are proved at once, each in its own namespaces. Those that act on nodes or measure
+            times run alone after the others, those that act on objects of the whole cluster one at a time.
         seed: Of the order.
         cancelled: Asked before each trial; True ends the run in good order, with what was found until then.
         done: Told of each scenario whose trials have ended, from the thread that ran them.
@@ -70,6 +71,8 @@ def prove(
     run = _Run(tasks, proofs, done, look, how)
     if repeat > 1:
         random.Random(seed).shuffle(chosen)  # noqa: S311 - an order, no secret
+    elif parallel > 1:
+        chosen.sort(key=_size, reverse=True)  # the long ones first, so that none is still on when the others have ended
     beside = [s for s in chosen if parallel > 1 and not runs_alone(s)]
     alone = [s for s in chosen if s not in beside]
     try:
@@ -82,9 +85,14 @@ def prove(
 
 
 def runs_alone(scenario: Scenario) -> bool:
-    """Return whether a scenario is not proved beside others: it touches what they share, or measures the machine."""
-    measures = any(check.infer or check.triggered or check.metric for check in scenario.file.checks)
-    return measures or words.acts_on_nodes(scenario) or words.acts_on_cluster(scenario)
+    """Return whether a scenario is not proved beside others: it changes nodes, on which they run, or measures times."""
+    asked = [check.infer for check in scenario.file.checks if check.infer]
+    return any(infer.p95_ms or infer.p99_ms for infer in asked) or words.acts_on_nodes(scenario)
+
+
+def _size(scenario: Scenario) -> int:
+    """Return about how much there is to try."""
+    return len(scenario.wrong) + len(scenario.solution.file.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +102,17 @@ class _Run:
     done: Done
     look: Look
     how: How
+    whole_cluster: threading.Lock = field(default_factory=threading.Lock)
 
     def one(self, scenario: Scenario, how: How) -> None:
         proof = self.proofs[scenario.id]
         if proof.skipped:
             how.emit(Step(scenario.id, f"{scenario.id}: not applicable", State.SKIPPED, proof.skipped))
             return
+        alike = self.whole_cluster if words.acts_on_cluster(scenario) else nullcontext()
         try:
-            Trials(self.tasks, scenario, proof, self.look(self.tasks.handle, scenario), how).run()
+            with alike:
+                Trials(self.tasks, scenario, proof, self.look(self.tasks.handle, scenario), how).run()
         except CancelledError:
             proof.cancelled = True
             raise
