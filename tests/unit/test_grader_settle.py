@@ -281,6 +281,26 @@ def test_the_gate_may_end_at_the_first_certain_failure() -> None:
     assert calm.checks[0].outcome is Outcome.FAILED
 
 
+def test_the_gate_asks_no_server_when_what_is_written_tells() -> None:
+    asked: list[Any] = []
+
+    def answer(request: Any) -> HttpAnswer:
+        asked.append(request)
+        return HttpAnswer(200)
+
+    guard = Guard.model_validate({"exists": {"of": {"kind": "Service", "namespace": NS, "name": "other"}}})
+    more: Json = {"stop_at_first_definite": True}
+    young = [service(1), deployment(ready=1)]
+    guarded = run(FakeCluster(young, http=answer, now=NOW), [http_check()], guards=[guard], **more)
+    assert (len(guarded.broken_guards), guarded.checks[0].outcome, asked) == (1, Outcome.UNKNOWN, [])
+    wrong = run(FakeCluster(young, http=answer, now=NOW), [selector_check(), http_check()], **more)
+    assert (wrong.checks[0].outcome, wrong.checks[0].looks, asked) == (Outcome.FAILED, 2, [])
+    assert (wrong.seconds, wrong.checks[1].observed) == (1, "not tried, because another failure is certain")
+    right = run(FakeCluster([service(60), deployment(ready=1)], http=answer, now=NOW), [http_check()], **more)
+    assert right.passed
+    assert asked
+
+
 # --- holding ---------------------------------------------------------------------------------------------------------
 
 
