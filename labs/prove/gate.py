@@ -90,6 +90,11 @@ def runs_alone(scenario: Scenario) -> bool:
     return any(infer.p95_ms or infer.p99_ms for infer in asked) or words.acts_on_nodes(scenario)
 
 
+def measures(scenario: Scenario) -> bool:
+    """Return whether verdicts of a scenario rest on how the machine behaves over a while: load, rates, what is done."""
+    return any(check.infer or check.triggered or check.metric for check in scenario.file.checks)
+
+
 def _size(scenario: Scenario) -> int:
     """Return about how much there is to try."""
     return len(scenario.wrong) + len(scenario.solution.file.steps)
