@@ -14,7 +14,7 @@ from grader.model import Outcome, Report, Verdict
 from labs.course.load import load_course
 from labs.course.models import Fix, Scenario
 from labs.errors import ClusterError
-from labs.prove import Proof, ProveReport, prove
+from labs.prove import Proof, ProveReport, prove, words
 from labs.prove.gate import runs_alone
 from labs.prove.ledger import Ledger
 from labs.prove.mutants import mutants, only_looks
@@ -242,6 +242,22 @@ def test_what_acts_on_nodes_runs_alone(tmp_path: Path) -> None:
     tasks = Tasks(scenarios, {"--first", "--second"})
     assert run(tasks, ["no-answer", "no-reply"], parallel=2).proved
     assert tasks.most == 1
+
+
+def test_what_acts_on_the_whole_cluster_goes_one_at_a_time_beside_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = "[create, clusterrole, x, --verb=get, --resource=pods, --first]"
+    scenarios = course_of(tmp_path, SOLUTION.replace("[-n, shop, patch, service, web, --first]", typed))
+    assert [runs_alone(s) for s in scenarios] == [False, False]
+    beside = Tasks(scenarios, {"--first", "--second"})
+    beside.barrier = threading.Barrier(2)  # the other one is no such scenario
+    assert run(beside, ["no-answer", "no-reply"], parallel=2).proved
+    assert beside.most == 2
+    monkeypatch.setattr(words, "acts_on_cluster", lambda _: True)
+    behind = Tasks(scenarios, {"--first", "--second"})
+    assert run(behind, ["no-answer", "no-reply"], parallel=2).proved
+    assert behind.most == 1
 
 
 def test_cancelled_it_takes_the_task_away_and_proves_nothing(tmp_path: Path) -> None:
