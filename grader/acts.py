@@ -21,6 +21,13 @@ _RESTARTED = "kubectl.kubernetes.io/restartedAt"
 _OWN = frozenset({"DaemonSet", "Node"})
 """Owners whose pods a drain leaves alone, as kubectl does."""
 
+MARK = "labs.io/cordoned-for"
+"""Annotation of a node that a drain has cordoned, with the namespace it is for (empty: all). What a grader that was
+killed has left can so be told from what people do: the next drain, a reset and a stop take it back."""
+
+UNMARKED: Json = {"metadata": {"annotations": {MARK: None}}, "spec": {"unschedulable": None}}
+"""The JSON merge patch that takes a cordon with its mark back."""
+
 PATIENCE = 30.0
 """Seconds in which a drain must get through, from pod to pod."""
 
@@ -81,17 +88,16 @@ def _drain(api: Api, of: Objects, objects: list[Json], pods: list[Json]) -> Acte
     """
     nodes = objects if of.kind == "Node" else [_node_of(api, of, objects)]
     names = {node["metadata"]["name"] for node in nodes}
-    already = {node["metadata"]["name"] for node in nodes if (node.get("spec") or {}).get("unschedulable")}
+    space = "" if of.kind == "Node" else objects[0]["metadata"].get("namespace", "")
+    ours = [node for node in nodes if not (node.get("spec") or {}).get("unschedulable") or MARK in _marks(node)]
     place = Objects(kind="Node")
-    for node in nodes:
-        _patch(api, place, node, {"spec": {"unschedulable": True}})
+    for node in ours:
+        _patch(api, place, node, {"metadata": {"annotations": {MARK: space}}, "spec": {"unschedulable": True}})
 
     def undo() -> None:
-        for node in nodes:
-            if node["metadata"]["name"] not in already:
-                _patch(api, place, node, {"spec": {"unschedulable": None}})
+        for node in ours:
+            _patch(api, place, node, UNMARKED)
 
-    space = "" if of.kind == "Node" else objects[0]["metadata"].get("namespace", "")
     chosen = [pod for pod in pods if _is_drained(pod, names) and space in {"", pod["metadata"].get("namespace", "")}]
     try:
         refused = _evict_all(api, chosen)
@@ -102,6 +108,10 @@ def _drain(api: Api, of: Objects, objects: list[Json], pods: list[Json]) -> Acte
         undo()
         raise Refused(f"Node {named(nodes)} cannot be drained: {'; '.join(refused[:3])}")
     return Acted(f"draining Node {named(nodes)}", undo)
+
+
+def _marks(node: Json) -> Json:
+    return node["metadata"].get("annotations") or {}
 
 
 def _node_of(api: Api, of: Objects, pods: list[Json]) -> Json:

@@ -251,6 +251,7 @@ def reset(bench: Bench, story: Story) -> None:
     with step(bench.emit, "restore", "Putting the objects back") as said:
         _end_dying(bench)
         said.append(_restore(bench, baseline, begin))
+        _free_nodes(bench)
         snapshot_foreign = Snapshot.from_json(ready["foreign"])
         said.extend(restore.restore_foreign(bench.api, snapshot_foreign))
     _files(bench)
@@ -341,6 +342,7 @@ def _take_out(bench: Bench, attempt: str) -> None:
     if begin is not None:
         left += snapshot.strays(bench.api, data["inventory"], names, bench.scenario.id)
     remove.remove_objects(bench.api, left)
+    _free_nodes(bench)
     restore.restore_foreign(bench.api, Snapshot.from_json(data["foreign"]))
     workspace.remove(bench.folder)
     bench.note(attempt, "stopped")
@@ -398,3 +400,8 @@ def _unequal(wanted: Snapshot, found: Snapshot) -> list[str]:
         for k in keys
         if json.dumps(wanted.objects.get(k), sort_keys=True) != json.dumps(found.objects.get(k), sort_keys=True)
     ]
+
+
+def _free_nodes(bench: Bench) -> None:
+    if any(check.triggered for check in bench.scenario.file.checks):
+        restore.free_nodes(bench.api, bench.namespaces)

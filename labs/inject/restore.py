@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from grader.acts import MARK, UNMARKED
 from grader.model import Json
 from labs.errors import ClusterError
 from labs.inject.api import Api, Refusal, label
@@ -245,3 +246,14 @@ def _mend_node(api: Api, wanted: Json, current: Json | None) -> None:
     taints = [*wanted["spec"].get("taints", []), *controlled]
     spec = {"taints": taints or None, "unschedulable": wanted["spec"].get("unschedulable")}
     api.merge(wanted, {"metadata": {"labels": labels}, "spec": spec})
+
+
+def free_nodes(api: Api, namespaces: Sequence[str]) -> None:
+    """Take back the cordons of a drain that a grader began for these namespaces and did not live to end.
+
+    Raises:
+        ClusterError: The cluster does not answer.
+    """
+    for node in api.items(api.resource("v1", "Node")):
+        if (node["metadata"].get("annotations") or {}).get(MARK) in {"", *namespaces}:
+            api.merge(node, UNMARKED)

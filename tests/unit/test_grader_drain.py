@@ -80,6 +80,15 @@ def test_a_budget_without_room_refuses_at_once_or_after_the_deadline(stuck: set[
     assert api.cordons == [True, None]
 
 
+def test_a_cordon_of_a_killed_grader_is_taken_back_and_one_of_people_is_not() -> None:
+    api = Api(lambda *_: 201)
+    left: Json = {"metadata": {"name": "one", "annotations": {acts.MARK: "serving"}}, "spec": {"unschedulable": True}}
+    theirs: Json = {"metadata": {"name": "two"}, "spec": {"unschedulable": True}}
+    nodes = Objects(kind="Node")
+    drain(api, nodes, [left, theirs], []).undo()
+    assert api.cordons == [True, None]
+
+
 def test_pods_without_a_node_drain_nothing() -> None:
     with pytest.raises(Refused, match="is on no node"):
         drain(Api(lambda *_: 201), PODS, [{"metadata": {"name": "a"}, "spec": {}}], [])
