@@ -1,6 +1,6 @@
 """OCI images on disk: one image layout folder as a reproducible archive, and archives as a registry's storage.
 
-Called by the builder. It moves bytes whose digests others made; it never changes an image.
+Called by the builder and by `labs.images.sbom`. It moves bytes whose digests others made; it never changes an image.
 """
 
 from __future__ import annotations
@@ -143,6 +143,38 @@ def names_in(archive: Path) -> Iterator[str]:
         stream = tar.extractfile("index.json")
         for each in json.load(stream)["manifests"] if stream else ():
             yield each["annotations"]["io.containerd.image.name"]
+
+
+def size(archive: Path) -> int:
+    """Return the bytes of the layers of an archive's image, as a registry stores them.
+
+    Raises:
+        ValueError: The archive holds no image.
+    """
+    with tarfile.open(archive) as tar:
+        manifest = _member(tar, f"blobs/{_member(tar, 'index.json')['manifests'][0]['digest'].replace(':', '/')}")
+    return sum(int(layer["size"]) for layer in manifest["layers"])
+
+
+def _member(tar: tarfile.TarFile, name: str) -> dict[str, Any]:
+    try:
+        stream = tar.extractfile(name)
+    except KeyError:
+        stream = None
+    if stream is None:
+        raise ValueError(f"{tar.name!r} holds no image: no {name}")
+    with stream:
+        content: dict[str, Any] = json.load(stream)
+    return content
+
+
+def unpack(archive: Path, layout: Path) -> None:
+    """Unpack an archive into an image layout folder, its image under the first of its names alone."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(layout, filter="data")
+    index = json.loads((layout / "index.json").read_text())
+    index["manifests"] = index["manifests"][:1]
+    (layout / "index.json").write_text(json.dumps(index))
 
 
 def _root(store: Path) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from grader.text import clean
 from labs import longrun, tools
 from labs.errors import EngineError, MachineError, UsageError
 from labs.events import Listener, Progress, State, Step, silent
+from labs.images import oci
 from labs.providers.engine import store
 
 if TYPE_CHECKING:
@@ -30,21 +30,15 @@ _SECONDS = 20.0
 
 
 def size(image: Image) -> int:
-    """Return the bytes of an image's layers, as a registry stores them."""
-    with tarfile.open(image.archive) as archive:
-        index = _read(archive, "index.json")
-        digest = index["manifests"][0]["digest"]
-        manifest = _read(archive, f"blobs/{digest.replace(':', '/')}")
-    return sum(int(layer["size"]) for layer in manifest["layers"])
+    """Return the bytes of an image's layers, as a registry stores them.
 
-
-def _read(archive: tarfile.TarFile, name: str) -> dict[str, list[dict[str, str]]]:
-    stream = archive.extractfile(name)
-    if stream is None:
-        raise EngineError(f"{archive.name!r} has no {name}", hint="remove the file; the image is then built again")
-    with stream:
-        content: dict[str, list[dict[str, str]]] = json.load(stream)
-    return content
+    Raises:
+        EngineError: Its archive in the cache is damaged.
+    """
+    try:
+        return oci.size(image.archive)
+    except ValueError as error:
+        raise EngineError(str(error), hint="remove the file; the image is then built again") from None
 
 
 def choose(images: Sequence[Image], wanted: str) -> Image:
@@ -88,7 +82,10 @@ def write(image: Image, target: Path, emit: Listener = silent) -> int:
     emit(Step(STEP, f"Looking into {image.reference}", State.RUNNING))
     try:
         with store.scratch() as scratch:
-            command = [program, "scan", f"oci-dir:{_unpacked(image, scratch)}", "--output", f"spdx-json={draft}"]
+            oci.unpack(
+                image.archive, scratch / "image"
+            )  # syft refuses an index with two names, though both are one image
+            command = [program, "scan", f"oci-dir:{scratch / 'image'}", "--output", f"spdx-json={draft}"]
             command += ["--source-name", name, "--source-version", tag]
             longrun.run(command, env=env, progress=lambda s: emit(Progress(STEP, min(s, _SECONDS), _SECONDS, "s", s)))
         count = len(json.loads(draft.read_text())["packages"])
@@ -102,17 +99,6 @@ def write(image: Image, target: Path, emit: Listener = silent) -> int:
         draft.unlink(missing_ok=True)
     emit(Step(STEP, f"Looking into {image.reference}", State.DONE, f"{count} packages"))
     return count
-
-
-def _unpacked(image: Image, scratch: Path) -> Path:
-    """Unpack an archive with one of its names: syft refuses an index with two, though both are one image."""
-    folder = scratch / "image"
-    with tarfile.open(image.archive) as archive:
-        archive.extractall(folder, filter="data")
-    index = json.loads((folder / "index.json").read_text())
-    index["manifests"] = index["manifests"][:1]
-    (folder / "index.json").write_text(json.dumps(index))
-    return folder
 
 
 def _syft() -> str:
