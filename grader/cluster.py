@@ -235,6 +235,14 @@ class Machines(Protocol):
         """
         ...
 
+    def lose_gpu(self, node: str) -> None:
+        """Break one GPU of a node, which goes on working; raises as `kill` does."""
+        ...
+
+    def return_gpu(self, node: str) -> None:
+        """Mend the GPUs of a node; raises as `start` does."""
+        ...
+
 
 class Cluster(Protocol):
     """A cluster that can be asked.

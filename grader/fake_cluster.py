@@ -44,7 +44,8 @@ class Inside:
         load: Answers a load.
         images: Reference → facts.
         repositories: Workspace folder → repository, or the words of a refusal.
-        machines: Switches nodes off and on; default: a node that is off is not Ready, nor are the pods on it.
+        machines: Switches nodes off and on and breaks GPUs; default: a node that is off is not Ready, nor are the
+            pods on it.
     """
 
     logs: Mapping[str, str] = field(default_factory=dict)
@@ -147,7 +148,7 @@ class FakeCluster:
     def act(self, action: Action, namespace: str) -> Acted:
         """Do it to the objects: the deleted are gone, the scaled have other replicas, a drained node is cordoned.
 
-        A killed node is not Ready, nor are the pods on it; no GPU can be lost, as on a live cluster.
+        A killed node is not Ready, nor are the pods on it; one that loses a GPU has one less to give.
         """
         of = action.of if action.of.namespace else action.of.model_copy(update={"namespace": namespace})
         self._count(f"act {action.kind} {of.kind}", "act", f"act {action.kind}")
@@ -156,7 +157,8 @@ class FakeCluster:
             machines = self.inside.machines or _Switch(self)
             return outage.kill(machines, outage.node_of(of, found, action.kind), self.read, sleep=lambda _: None)
         if action.kind == "lose_gpu":
-            return outage.lose_gpu(outage.node_of(of, found, action.kind))
+            machines = self.inside.machines or _Switch(self)
+            return outage.lose_gpu(machines, outage.node_of(of, found, action.kind), self.read, sleep=lambda _: None)
         if not found:
             raise Refused(" ".join(f"there is no {of.kind} {of.name or of.selector} to {action.kind}".split()))
         if action.kind == "delete":
@@ -229,6 +231,20 @@ class _Switch:
     def start(self, node: str) -> None:
         """All of it is Ready again."""
         self._set(node, "True")
+
+    def lose_gpu(self, node: str) -> None:
+        """It has one GPU less to give."""
+        self._add(node, -1)
+
+    def return_gpu(self, node: str) -> None:
+        """It has that one again."""
+        self._add(node, 1)
+
+    def _add(self, node: str, count: int) -> None:
+        for obj in self.cluster.objects:
+            if obj["kind"] == "Node" and obj["metadata"]["name"] == node:
+                given = obj["status"]["allocatable"]
+                given[outage.GPU] = str(int(given[outage.GPU]) + count)
 
     def _set(self, node: str, status: str) -> None:
         for obj in self.cluster.objects:

@@ -49,7 +49,7 @@ class LiveCluster:
         kubectl: Program for `render`, or what finds it when it is needed; default: the one on PATH.
         registry: `host:port` under which this machine reaches the lab's registry; empty where it does not.
         private: The same of the registry that asks for a password, and `user:password` for it.
-        machines: Switches nodes off and on, for `triggered` checks; None where nobody can.
+        machines: Switches nodes off and on, breaks GPUs and mends them, for `triggered` checks; None where nobody can.
 
     Raises:
         Unanswered: The kubeconfig cannot be used.
@@ -181,7 +181,7 @@ class LiveCluster:
             node = outage.node_of(of, self.read(of), action.kind, last=self._prober.node())
             return outage.kill(self._machines, node, self.read, self._prober.avoid, self._remove)
         if action.kind == "lose_gpu":
-            return outage.lose_gpu(outage.node_of(of, self.read(of), action.kind))
+            return outage.lose_gpu(self._machines, outage.node_of(of, self.read(of), action.kind), self.read)
         return acts.act(self._api, action, of, self.read(of), lambda: self.read(Objects(kind="Pod")))
 
     def _remove(self, pod: Json) -> None:

@@ -26,6 +26,11 @@ BACK_WITHIN = 120.0
 PODS_WITHIN = 60.0
 """Seconds that pods on it are waited for after that; what does not come back by itself is none of the outage."""
 
+COUNTED_WITHIN = 30.0
+"""Seconds in which a cluster must count a node's GPUs anew: kubelets report every 4 to 10 s."""
+
+GPU = "nvidia.com/gpu"
+
 EVERY = 0.5
 
 _OWN = frozenset({"kube-system", "lab-system"})
@@ -156,14 +161,66 @@ class _Outage:
         return True
 
 
-def lose_gpu(node: str) -> Acted:
-    """Take a GPU away from a node.
+def lose_gpu(
+    machines: Machines | None,
+    node: str,
+    read: Read,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Acted:
+    """Break a GPU of a node and wait until the cluster has one less to give; pods that have it keep it, as in earnest.
+
+    Args:
+        machines: Whoever has the GPUs.
+        node: Which node.
+        read: Reads objects.
+        sleep: Lets time pass.
+        clock: Monotonic seconds.
+
+    Returns:
+        What was done; its `undo` mends the GPU and waits until the cluster has it again.
 
     Raises:
-        Unanswered: Always, as yet: no provider has a simulated pool, and a real GPU is not to be pulled out.
+        Unanswered: There is none that could be lost here, or the cluster did not notice; it is whole again then.
     """
-    hint = "no profile simulates GPUs yet, so no check can rest on this act"
-    raise Unanswered(f"Node {node} has no simulated GPU that could be lost", hint=hint)
+    before = _gpus(node, read)
+    if machines is None or not before:
+        hint = "labs up --profile two-cpu-one-gpu has a node with simulated GPUs"
+        raise Unanswered(f"Node {node} has no simulated GPU that could be lost", hint=hint)
+
+    def waited(done: Callable[[int], bool]) -> bool:
+        deadline = clock() + COUNTED_WITHIN
+        while not done(_gpus(node, read)):
+            if clock() >= deadline:
+                return False
+            sleep(EVERY)
+        return True
+
+    def undo() -> None:
+        machines.return_gpu(node)
+        if not waited(lambda count: count >= before):
+            raise Unanswered(
+                f"Node {node} does not have its GPU again", hint="`labs status` tells why, `labs up` repairs"
+            )
+
+    try:
+        machines.lose_gpu(node)
+        noticed = waited(lambda count: count < before)
+    except BaseException:
+        with suppress(GraderError):  # the reason for all this is the one to tell
+            machines.return_gpu(node)
+        raise
+    if not noticed:
+        undo()
+        raise Unanswered(f"Node {node} lost a GPU and the cluster has not noticed it in time", hint="labs status")
+    return Acted(f"losing a GPU of Node {node}", undo)
+
+
+def _gpus(node: str, read: Read) -> int:
+    """Return how many GPUs a node has to give."""
+    found = [obj for obj in read(Objects(kind="Node")) if obj["metadata"]["name"] == node]
+    return sum(int((obj.get("status") or {}).get("allocatable", {}).get(GPU, 0)) for obj in found)
 
 
 def _ready(read: Read) -> set[str]:

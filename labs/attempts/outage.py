@@ -1,12 +1,13 @@
-"""Nodes that a grading switches off: the switch the grader is handed, and what brings back what a killed process left.
+"""Nodes that a grading switches off, GPUs that it breaks: the switch, and what brings back what a killed process left.
 
-A node is written down before it is switched off, in a file that the living process holds a lock on. So whoever finds
-the file unlocked knows that nobody will switch the node on again, and does it.
+Each is written down before it happens, in a file that the living process holds a lock on. So whoever finds
+the file unlocked knows that nobody will undo it, and does.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -16,9 +17,11 @@ from labs.errors import LabsError, UsageError
 from labs.events import Listener, Notice, silent
 from labs.providers.base import ClusterHandle
 
+_GPU = "/gpu"
+
 
 class Power:
-    """The switch of one cluster's nodes, for one grading; a `grader.cluster.Machines`.
+    """The switch of one cluster's nodes and GPUs, for one grading; a `grader.cluster.Machines`.
 
     Args:
         handle: The cluster.
@@ -38,22 +41,7 @@ class Power:
         if not handle.capabilities.node_power:
             hint = "grade on a cluster of the lab's own engine: labs up --provider engine"
             raise Unanswered(f"Node {node} cannot be switched off: its provider is {handle.provider}", hint=hint)
-        held = _hold(_file(handle))
-        if held is None:
-            hint = "grade again when that has ended"
-            raise Unanswered("another grading has a node of this cluster switched off", hint=hint)
-        self._held = held
-        held.truncate(0)
-        held.write(node)
-        held.flush()
-        os.fsync(held.fileno())
-        try:
-            providers.provider(handle.provider).kill_node(handle.name, node)
-        except UsageError as error:
-            self._done()  # there is no such node, so nothing was begun
-            raise Unanswered(error.message, hint=error.hint) from None
-        except LabsError as error:
-            raise Unanswered(error.message, hint=error.hint) from None
+        self._break(node, node, lambda: providers.provider(handle.provider).kill_node(handle.name, node))
 
     def start(self, node: str) -> None:
         """Switch a node on again.
@@ -61,10 +49,45 @@ class Power:
         Raises:
             Unanswered: It did not work; the next command on a task of this cluster, or `labs up`, tries again.
         """
+        self._mend(node)
+
+    def lose_gpu(self, node: str) -> None:
+        """Break a GPU of a node; raises as `kill` does."""
+        handle = self._handle
+        if handle.capabilities.gpu != "simulated":
+            hint = "labs up --provider engine --profile two-cpu-one-gpu"
+            raise Unanswered(f"Node {node} has no simulated GPU that could be lost", hint=hint)
+        gpu = f"{node}{_GPU}"
+        self._break(node, gpu, lambda: providers.provider(handle.provider).lose_gpu(handle.name, node))
+
+    def return_gpu(self, node: str) -> None:
+        """Mend the GPUs of a node; raises as `start` does."""
+        self._mend(f"{node}{_GPU}")
+
+    def _break(self, node: str, word: str, act: Callable[[], None]) -> None:
+        """Write down what is about to be broken, then break it."""
+        held = _hold(_file(self._handle))
+        if held is None:
+            hint = "grade again when that has ended"
+            raise Unanswered(f"another grading has a node of this cluster switched off, so {node} stays", hint=hint)
+        self._held = held
+        held.truncate(0)
+        held.write(word)
+        held.flush()
+        os.fsync(held.fileno())
+        try:
+            act()
+        except UsageError as error:
+            self._done()  # there is no such node, so nothing was begun
+            raise Unanswered(error.message, hint=error.hint) from None
+        except LabsError as error:
+            raise Unanswered(error.message, hint=error.hint) from None
+
+    def _mend(self, word: str) -> None:
         if self._held is None:
             return
         try:
-            providers.provider(self._handle.provider).start_node(self._handle.name, node)
+            _repair(self._handle, word)
         except LabsError as error:
             self._held.close()  # the file stays: it is for `mend` now
             self._held = None
@@ -97,14 +120,28 @@ def mend(handle: ClusterHandle, emit: Listener = silent) -> list[str]:
         return []  # a grading that lives is at it
     try:
         held.seek(0)
-        nodes = held.read().split()
-        for node in nodes:
-            emit(Notice(f"A grading was cut off while node {node} was off; it is switched on again."))
-            providers.provider(handle.provider).start_node(handle.name, node)
+        broken = held.read().split()
+        for node in broken:
+            emit(Notice(f"A grading was cut off while {_said(node)}; that is mended now."))
+            _repair(handle, node)
         path.unlink(missing_ok=True)
     finally:
         held.close()
-    return nodes
+    return [word.removesuffix(_GPU) for word in broken]
+
+
+def _repair(handle: ClusterHandle, word: str) -> None:
+    """Undo what a word in the file stands for: a node that is off, or, with `_GPU` behind it, a GPU that is broken."""
+    provider = providers.provider(handle.provider)
+    if word.endswith(_GPU):
+        provider.return_gpu(handle.name, word.removesuffix(_GPU))
+    else:
+        provider.start_node(handle.name, word)
+
+
+def _said(word: str) -> str:
+    node = word.removesuffix(_GPU)
+    return f"node {node} was off" if node == word else f"a GPU of node {node} was broken"
 
 
 def _file(handle: ClusterHandle) -> Path:

@@ -174,6 +174,14 @@ class Provider(Protocol):
         """Switch a node on again; no error when it runs. Raises as `kill_node` does."""
         ...
 
+    def lose_gpu(self, name: str, node: str) -> None:
+        """Break one of a node's GPUs, where the capabilities have `gpu: simulated`. Raises as `kill_node` does."""
+        ...
+
+    def return_gpu(self, name: str, node: str) -> None:
+        """Mend a node's GPUs; no error when they are whole. Raises as `kill_node` does."""
+        ...
+
     def provide_images(self, name: str, references: Collection[str], *, emit: Listener = silent) -> None:
         """Make images that are made on demand available to the cluster's nodes; those that are not are none of it.
 

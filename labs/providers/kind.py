@@ -127,6 +127,9 @@ class KindProvider:
                 f"`{name}` cannot be a cluster's name", hint="lower-case letters, digits and dashes, at most 32"
             )
         topology = load_profile(profile)
+        if any(node.gpus for node in topology.nodes):
+            hint = f"labs up --provider engine --profile {profile}"
+            raise UsageError(f"profile {profile!r} has simulated GPUs, which kind's nodes do not have yet", hint=hint)
         runtime = self._runtime(emit)
         existing = PREFIX + name in self._kind_clusters(runtime)
         record = _load(name)
@@ -321,6 +324,14 @@ class KindProvider:
 
     def start_node(self, name: str, node: str) -> None:
         """Do nothing: no node was ever switched off."""
+
+    def lose_gpu(self, name: str, node: str) -> None:
+        """Refuse: nodes of kind have no GPUs of ours yet."""
+        hint = "use a cluster of the embedded engine: labs up --provider engine --profile two-cpu-one-gpu"
+        raise MachineError(f"node {node} of cluster {name} has no simulated GPUs: it is kind's", hint=hint)
+
+    def return_gpu(self, name: str, node: str) -> None:
+        """Do nothing: no GPU was ever lost."""
 
     def provide_images(self, name: str, references: Collection[str], *, emit: Listener = silent) -> None:
         """Load those of the images that are made on demand into the nodes, once for each content."""

@@ -33,6 +33,7 @@ class NodeSpec(BaseModel):
         name: Name of the Node object.
         labels: Labels on top of those that the kubelet sets.
         taints: Taints it carries from the start.
+        gpus: Simulated GPUs it has.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +41,7 @@ class NodeSpec(BaseModel):
     name: NodeName
     labels: dict[str, str] = {}
     taints: tuple[Taint, ...] = ()
+    gpus: Annotated[int, Field(ge=0, le=8)] = 0
 
 
 class Profile(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,12 @@ def ready(status: str = "True") -> list[Json]:
 def node(name: str, status: str = "True") -> Json:
     meta = {"name": name, "uid": name}
     return {"kind": "Node", "metadata": meta, "spec": {}, "status": {"conditions": ready(status)}}
+
+
+def gpu_node(name: str, gpus: int) -> Json:
+    made = node(name)
+    made["status"]["allocatable"] = {outage.GPU: str(gpus)}
+    return made
 
 
 def pod(name: str, on: str = "") -> Json:
@@ -63,6 +70,14 @@ class Refusing:
     def start(self, node: str) -> None:
         raise Unanswered(f"Node {node} cannot be switched on")
 
+    def lose_gpu(self, node: str) -> None:
+        raise Unanswered(
+            f"Node {node} has no simulated GPU that could be lost", hint="labs up --profile two-cpu-one-gpu"
+        )
+
+    def return_gpu(self, node: str) -> None:
+        raise Unanswered(f"Node {node} has none")
+
 
 SPREAD = [node("one"), node("two"), pod("a-1", "one"), pod("a-2", "two")]
 TOGETHER = [node("one"), node("two"), pod("a-1", "one"), pod("a-2", "one")]
@@ -82,6 +97,14 @@ NAMED = {"kill_node": {"kind": "Node", "name": "two"}}
         ([node("one"), node("two", "False"), pod("a-1", "one")], {}, None, Outcome.UNKNOWN, "only one that is Ready"),
         (SPREAD, {}, Refusing(), Outcome.UNKNOWN, "its provider is kind (hint: labs up --provider engine)"),
         (SPREAD, GPUS, None, Outcome.UNKNOWN, "Node one has no simulated GPU that could be lost (hint: "),
+        ([gpu_node("one", 2), pod("a-1", "one")], GPUS, None, Outcome.PASSED, "after losing a GPU of Node one"),
+        (
+            [gpu_node("one", 1), pod("a-1", "one")],
+            GPUS,
+            Refusing(),
+            Outcome.UNKNOWN,
+            "no simulated GPU that could be lost (hint: labs up",
+        ),
     ],
 )
 def test_a_node_is_killed_and_comes_back(
@@ -127,6 +150,34 @@ class Switch:
     def start(self, name: str) -> None:
         self.said.append(f"start {name}")
         _Switch(self.cluster).start(name)
+
+    def lose_gpu(self, name: str) -> None:
+        self.said.append(f"lose {name}")
+        if self.raises:
+            raise self.raises
+        if self.noticed:
+            _Switch(self.cluster).lose_gpu(name)
+
+    def return_gpu(self, name: str) -> None:
+        self.said.append(f"return {name}")
+        if self.noticed and not self.raises:
+            _Switch(self.cluster).return_gpu(name)
+
+
+@pytest.mark.parametrize("raises", [KeyboardInterrupt(), Unanswered("it does not answer")])
+def test_a_loss_that_is_interrupted_is_mended(raises: BaseException) -> None:
+    switch = Switch(FakeCluster([gpu_node("one", 2)]), raises=raises)
+    with pytest.raises(type(raises)):
+        outage.lose_gpu(switch, "one", switch.cluster.read)
+    assert switch.said == ["lose one", "return one"]
+
+
+def test_a_loss_that_nobody_notices_is_unknown_and_mended() -> None:
+    switch = Switch(FakeCluster([gpu_node("one", 2)]), noticed=False)
+    clock = iter(range(0, 999, 20)).__next__
+    with pytest.raises(Unanswered, match="has not noticed it in time"):
+        outage.lose_gpu(switch, "one", switch.cluster.read, sleep=lambda _: None, clock=clock)
+    assert switch.said == ["lose one", "return one"]
 
 
 @pytest.mark.parametrize("raises", [KeyboardInterrupt(), Unanswered("a process cannot be killed")])
@@ -220,6 +271,13 @@ class Provider:
             raise EngineError("no link", hint="labs up")
         self.off.discard(name)
 
+    def lose_gpu(self, _cluster: str, name: str) -> None:
+        self.written.append(self.file.read_text())
+        self.off.add(f"a GPU of {name}")
+
+    def return_gpu(self, _cluster: str, name: str) -> None:
+        self.off.discard(f"a GPU of {name}")
+
 
 @pytest.fixture
 def handle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ClusterHandle:
@@ -246,6 +304,22 @@ def test_a_node_is_written_down_before_it_is_switched_off(handle: ClusterHandle,
     assert provider.off == set()
     assert not provider.file.exists()
     power.start("one")
+
+
+def test_a_gpu_is_written_down_before_it_is_broken(handle: ClusterHandle, provider: Provider) -> None:
+    with pytest.raises(Unanswered, match="Node one has no simulated GPU") as error:
+        Power(handle).lose_gpu("one")
+    assert "two-cpu-one-gpu" in error.value.hint
+    with_gpus = replace(handle, capabilities=Capabilities(gpu="simulated"))
+    power = Power(with_gpus)
+    power.lose_gpu("one")
+    assert (provider.written, provider.off) == (["one/gpu"], {"a GPU of one"})
+    assert power._held is not None
+    power._held.close()  # as the kernel does for a process that is gone
+    said: list[Event] = []
+    assert mend(with_gpus, said.append) == ["one"]
+    assert provider.off == set()
+    assert "a GPU of node one was broken" in str(said[0])
 
 
 def test_what_a_killed_process_left_off_is_switched_on_by_the_next(handle: ClusterHandle, provider: Provider) -> None:

@@ -201,6 +201,9 @@ def test_what_is_missing_is_found_before_the_first_side_effect() -> None:
         provider(Kind()).up("Bad Name")
     with pytest.raises(UsageError):
         provider(Kind()).up("lab", profile="no-such")
+    with pytest.raises(UsageError, match="simulated GPUs, which kind's nodes do not have") as gpus:
+        provider(Kind()).up("lab", profile="two-cpu-one-gpu")
+    assert "--provider engine" in gpus.value.hint
     assert kind.clusters == []
 
 

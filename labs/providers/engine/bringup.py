@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labs.events import Listener
-from labs.providers.engine import addons, bake, cleanup, control_plane, network, pki
+from labs.providers.engine import addons, bake, cleanup, control_plane, gpus, network, pki
 from labs.providers.engine.api import ApiClient
 from labs.providers.engine.layout import MOUNTPOINTS, Layout
 from labs.providers.engine.node import Node
@@ -36,6 +36,7 @@ from labs.providers.engine.state import reload_plan, start_supervisor
 from labs.providers.profile import NamedProfile
 
 START_SECONDS = 120
+JOINING = ("/kubelet", f"/{gpus.PROCESS}")  # what makes a node join the cluster, and what needs that
 LEASE_SECONDS = 16
 FIRST_SECONDS = 300
 ADDON_NAMESPACES = ["kube-system", "lab-system"]
@@ -203,7 +204,7 @@ class Bringup:
         specs = self._host_processes(record)
         for node in self.nodes(record):
             own = node.processes(binaries=self.supplies.binaries)
-            specs += [spec for spec in own if kubelets or not spec.name.endswith("/kubelet")]
+            specs += [spec for spec in own if kubelets or not spec.name.endswith(JOINING)]
         save_plan(self.layout.plan, specs)
         reload_plan(self.layout)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labs.providers.engine import cgroups, network
+from labs.providers.engine import cgroups, gpus, network
 from labs.providers.engine.kubeconfig import write_kubeconfig
 from labs.providers.engine.layout import INSIDE, Layout
 from labs.providers.engine.plan import Probe, ProcessSpec
@@ -127,6 +127,8 @@ class Node:
             target = folder / "certs.d" / host / "hosts.toml"
             render_to(target, f"{CONFIG}/hosts.toml.j2", registry=registry or addresses.registry)
         (folder / "resolv.conf").write_text(resolver() if network.host_forwards() else "")
+        if self.spec.gpus:
+            gpus.configure(folder, self.spec.gpus)
 
     def create(self, binaries: Mapping[str, Path], *, cni: Path, images: Path) -> None:
         """Make the node's namespaces, mounts, network and cgroups.
@@ -220,7 +222,19 @@ class Node:
                     after=("kube-apiserver",),
                 )
             )
+        if self.spec.gpus:
+            specs.append(self._gpu_plugin())
         return specs
+
+    def _gpu_plugin(self) -> ProcessSpec:
+        return ProcessSpec(
+            name=f"{self.name}/{gpus.PROCESS}",
+            argv=tuple(self.inside(*gpus.command())),
+            log=str(self.layout.logs / f"{self.name}-{gpus.PROCESS}.log"),
+            env={"PATH": SYSTEM_PATH},
+            after=(f"{self.name}/kubelet",),
+            probe=Probe("unix", str(self.folder / gpus.SOCKET)),
+        )
 
     def _spec(
         self, program: str, *arguments: str, env: dict[str, str], tune: tuple[str, str], after: tuple[str, ...] = ()

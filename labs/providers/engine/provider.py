@@ -24,7 +24,7 @@ from labs.providers.base import (
     Finding,
     Phase,
 )
-from labs.providers.engine import bake, cleanup, doctor, nodeops, supplies
+from labs.providers.engine import bake, cleanup, doctor, gpus, nodeops, supplies
 from labs.providers.engine.api import ApiClient
 from labs.providers.engine.bringup import Bringup
 from labs.providers.engine.layout import Layout
@@ -65,7 +65,7 @@ class EngineProvider:
             if record is not None and record.ready and record.profile != profile:
                 raise UsageError(
                     f"cluster {name!r} was made from profile {record.profile!r}",
-                    hint=f"`labs down --name {name}` first",
+                    hint=f"`labs down --cluster {name}` first",
                 )
             if record is not None and record.ready and _is_running(layout) and not nodeops.off(layout):
                 emit(Step("up", f"Cluster {name} runs already", State.SKIPPED))
@@ -183,6 +183,25 @@ class EngineProvider:
         with files_told(), cluster_lock(layout, silent):
             nodeops.start_node(layout, self._record(layout), node)
 
+    def lose_gpu(self, name: str, node: str) -> None:
+        """Break the first simulated GPU of a node.
+
+        Raises:
+            UsageError: There is no such node, or it has none.
+        """
+        self._set_lost(name, node, [0])
+
+    def return_gpu(self, name: str, node: str) -> None:
+        """Mend every simulated GPU of a node; raises as `lose_gpu` does."""
+        self._set_lost(name, node, [])
+
+    def _set_lost(self, name: str, node: str, lost: list[int]) -> None:
+        layout = Layout.of(_valid(name))
+        with files_told(), cluster_lock(layout, silent):
+            record = self._record(layout)
+            nodeops.node_number(record, node)
+            gpus.set_lost(layout, record, node, lost)
+
     def _record(self, layout: Layout) -> Record:
         record = load_record(layout)
         if record is None or not record.ready:
@@ -226,14 +245,15 @@ def _refuse(finding: Finding, *, strict: bool = False) -> None:
 
 
 def _handle(layout: Layout, record: Record) -> ClusterHandle:
-    count = len(load_profile(record.profile).nodes)
+    nodes = load_profile(record.profile).nodes
     capabilities = Capabilities(
-        nodes=count,
+        nodes=len(nodes),
         network_policy=record.queue != "none",
         metrics=True,
         registry=True,
         storage=True,
         node_power=True,
+        gpu="simulated" if any(node.gpus for node in nodes) else "none",
     )
     return ClusterHandle(
         name=layout.name,
