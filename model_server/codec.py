@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
-from model_server import datatypes
+from model_server import bulk, datatypes
 from model_server.errors import BadRequest, TooLarge, UnsupportedEncoding
 
 if TYPE_CHECKING:
@@ -103,7 +103,12 @@ def decode(body: bytes, header_length: int | None, model: Model) -> Request:
     """
     if header_length is not None and header_length > len(body):
         raise BadRequest("Inference-Header-Content-Length is larger than the body")
-    document = _json(body if header_length is None else body[:header_length])
+    text = body if header_length is None else body[:header_length]
+    document = None
+    if len(text) >= bulk.LEAST and all(tensor.datatype.code in _FLOATS for tensor in model.inputs.values()):
+        document = bulk.read(text)
+    if document is None:
+        document = _json(text)
     return read(document, _NOTHING if header_length is None else memoryview(body)[header_length:], model)
 
 
@@ -211,7 +216,9 @@ def _shape(item: dict[str, Any], tensor: Tensor) -> list[int]:
 
 
 def _from_json(data: Any, shape: list[int], tensor: Tensor) -> Any:
-    """Read a flat or nested list."""
+    """Read a flat or nested list, or the array that `bulk` has made of one."""
+    if isinstance(data, np.ndarray):
+        return _reshaped(_cast(data, tensor.datatype), shape, tensor)
     if not isinstance(data, list):
         raise BadRequest(f"input {tensor.name} needs data, a list")
     try:
@@ -248,13 +255,18 @@ def _numbers(flat: list[Any], datatype: Datatype) -> Any:
         buffer = struct.pack(f"{len(flat)}{code}", *flat) if code in _FLOATS else array(code, flat)
     except (OverflowError, struct.error):
         buffer = array(code, flat)
-    values = np.frombuffer(buffer, dtype=code)
+    return _cast(np.frombuffer(buffer, dtype=code), datatype)
+
+
+def _cast(values: Any, datatype: Datatype) -> Any:
+    """Bring numbers into a datatype, by way of the one that its code names; what is too large becomes infinity."""
     if values.dtype == datatype.dtype:
         return values
-    if datatype.name == "BF16":
-        return datatypes.narrow(values)
-    with np.errstate(over="ignore"):  # FP16 from a wider float becomes infinity, as in any cast
-        return values.astype(datatype.dtype)
+    with np.errstate(over="ignore"):
+        values = values.astype(datatype.code, copy=False)
+        if datatype.name == "BF16":
+            return datatypes.narrow(values)
+        return values.astype(datatype.dtype, copy=False)
 
 
 def _others(flat: list[Any], datatype: Datatype) -> Any:
