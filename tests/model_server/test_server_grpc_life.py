@@ -102,7 +102,16 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(slow: Server) -
         over_http = httpx.post(f"{slow.url}/v2/models/mlp/infer", json=mlp_request(1.0))
         assert (over_http.status_code, over_http.json()) == (503, {"error": error.details()})
         assert dict(error.trailing_metadata())["grpc-retry-pushback-ms"] == over_http.headers["retry-after"] + "000"
+        # Of what follows no more than the name is read: fields that contradict each other, and no message at all.
+        twice = mlp(1.0)
+        twice.raw_input_contents.append(b"")
+        for wrong in (twice.SerializeToString(), b"\x0a\x03mlp\x2a\x03\xff\xff\xff"):
+            code, text = refusal(line, wrong)
+            assert (code, text[:10]) == (grpc.StatusCode.UNAVAILABLE, "queue full")
         assert all(each.result() for each in accepted)
+        assert figure(slow, of("inference_requests_total", outcome="rejected")) == 4
+        assert figure(slow, of("inference_requests_total", outcome="invalid")) == 0
+        assert refusal(line, wrong) == (grpc.StatusCode.INVALID_ARGUMENT, "the message is no ModelInferRequest")
 
 
 def test_faults_logs_and_traces_are_those_of_http(models: Path) -> None:
