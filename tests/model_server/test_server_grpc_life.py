@@ -219,6 +219,18 @@ def test_what_stops_grpc_from_starting_is_told_in_one_line(models: Path, tmp_pat
         assert str(other.log("cannot listen")["port"]) == taken
         assert other.process.stderr
         assert other.process.stderr.read() == ""
+    # Somebody is quicker: takes the port when it has been looked at, before gRPC opens it.
+    quicker = "from model_server import serve\nopen_ = serve.listen\nclass Kept:\n    def close(self): pass\n"
+    quicker += "def listen(host, port):\n    listen.last = open_(host, port)\n"
+    quicker += "    return Kept() if port == GRPC else listen.last\nserve.listen = listen\n"
+    port = free_port()
+    (tmp_path / "sitecustomize.py").write_text(quicker.replace("GRPC", port))
+    with running(models, GRPC_PORT=port, PYTHONPATH=f"{tmp_path}:{ROOT}") as other:
+        assert other.wait_exit() == 2
+        assert str(other.log("cannot listen")["port"]) == port
+        assert other.process.stderr
+        assert other.process.stderr.read() == ""
+    (tmp_path / "sitecustomize.py").unlink()
     (tmp_path / "grpc.py").write_text("raise ImportError('nothing here')")
     with running(models, GRPC_PORT=free_port(), PYTHONPATH=f"{tmp_path}:{ROOT}") as other:
         assert other.wait_exit() == 2
