@@ -10,6 +10,7 @@ import gc
 import logging
 import os
 import sys
+from typing import NoReturn
 
 gc.disable()  # imports make objects that stay; looking for garbage among them takes a tenth of the cold start
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
@@ -62,5 +63,14 @@ def _serve(settings: config.Settings, switches: faults.Faults) -> None:
     serve.run(application, listener, shared, grpc)
 
 
+def _leave(code: int) -> NoReturn:
+    """End the process without taking the interpreter down, which is SIGABRT for a thread that is in ONNX Runtime then.
+
+    That is one that still loads, after a port that was taken or a short drain, or runs what nobody waits for any more.
+    """
+    sys.stdout.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())

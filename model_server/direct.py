@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from model_server.infer import LATER, is_infer
+from model_server.infer import HEADERS, LATER, is_infer, target
 
 if TYPE_CHECKING:
     from model_server.infer import Headers, Infer
@@ -57,7 +57,9 @@ class DirectProtocol(HttpToolsProtocol):
         super().__init__(**uvicorn)
         self._infer = infer
         self._url = b""
-        self._path = ""
+        self._name = ""
+        self._version: str | None = None
+        self._named: Headers = []
         self._missing = -1  # bytes of a body that is held back; below zero: nothing is
         self._chunks: list[bytes] = []
         self._refusal: bytes | None = None
@@ -77,29 +79,41 @@ class DirectProtocol(HttpToolsProtocol):
             self._usual()
         else:
             self._missing, self._chunks = size, []
-            self._refusal = self._infer.refuse(self._path) if self._infer.refusing_until else None
+            self._refusal = self._infer.refuse(self._name, self._version) if self._infer.refusing_until else None
 
     def _size(self) -> int | None:
         """Return the length of a body worth waiting for, None for a request that takes the usual way."""
         busy = self.pipeline or self.flow.write_paused or not (self.cycle is None or self.cycle.response_complete)
         if busy or self.expect_100_continue or self.parser.get_method() != b"POST":
             return None
-        if self.url != self._url:  # else it is the path of the last one, as with most clients
-            path = self.url.decode("latin-1")
-            if not is_infer(path) or "%" in path or "?" in path:
-                return None
-            self._url, self._path = self.url, path
+        if self.url != self._url and not self._take_apart():  # mostly it is the path of the last one
+            return None
         length = b""
-        for name, value in self.headers:
-            if name == b"content-length":
-                length = b"twice" if length else value
+        self._named = []
+        for header in self.headers:
+            if header[0] not in HEADERS:
+                continue
+            if header[0] == b"content-length":
+                length = b"twice" if length else header[1]
+            else:
+                self._named.append(header)
         if not length.isdigit() or len(length) > 7:  # noqa: PLR2004 - digits of MOST
             return None
         usual = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
         if not usual or self.parser.should_upgrade():
             return None
         size = int(length)
-        return size if 0 < size <= min(MOST, self._infer.limit) else None
+        return size if 0 < size <= MOST and size <= self._infer.limit else None
+
+    def _take_apart(self) -> bool:
+        """Keep the model that a path names; false for a path that takes the usual way."""
+        path = self.url.decode("latin-1")
+        named = target(path) if is_infer(path) and "%" not in path and "?" not in path else None
+        if named is None:
+            return False
+        self._url = self.url
+        self._name, self._version = named
+        return True
 
     def _usual(self) -> None:
         """Hand the request over to uvicorn, as if its headers were just complete."""
@@ -124,7 +138,7 @@ class DirectProtocol(HttpToolsProtocol):
         answer = self._refusal
         if answer is None:
             body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-            answer = self._infer.at_once(self._path, self.headers, body, self)
+            answer = self._infer.at_once(self._name, self._version, self._named, body, self)
         if answer is None:
             self._release()
             super().on_message_complete()

@@ -40,11 +40,12 @@ _JSON = (b"content-type", b"application/json")
 _BINARY = (b"content-type", b"application/octet-stream")
 _CLOSE = (b"connection", b"close")
 _OK = b"HTTP/1.1 200 OK"
-_PLAIN = b"HTTP/1.1 200 OK\r\n%b: %b\r\ncontent-length: %d\r\n\r\n%b"
+_PLAIN = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
 _REFUSING_S = 1.0  # after a queue was full, requests are looked at for so long before they are read
 #: What `Infer.at_once` returns for an answer that comes later.
 LATER = b""
-_HEADERS = frozenset({b"content-length", b"inference-header-content-length", b"content-encoding", b"traceparent"})
+#: Headers that matter here.
+HEADERS = frozenset({b"content-length", b"inference-header-content-length", b"content-encoding", b"traceparent"})
 
 
 @dataclass(slots=True)
@@ -55,6 +56,9 @@ class _Incoming:
     json_length: int | None = None
     encoding: str = ""
     traceparent: str = ""
+
+
+_NOTHING = _Incoming()  # most requests have none of these headers but the length
 
 
 class Waiting(Protocol):
@@ -74,6 +78,20 @@ class Waiting(Protocol):
 def is_infer(path: str) -> bool:
     """Say whether a path belongs here."""
     return path.endswith("/infer") and path.startswith("/v2/models/")
+
+
+def target(path: str) -> tuple[str, str | None] | None:
+    """Return the model and the version, None for the highest, that a path names; None for one that names no model.
+
+    Args:
+        path: /v2/models/NAME/infer or /v2/models/NAME/versions/VERSION/infer.
+    """
+    parts = path.split("/")
+    if len(parts) == 5:  # noqa: PLR2004 - the first form
+        return parts[3], None
+    if len(parts) == 7 and parts[4] == "versions":  # noqa: PLR2004 - the second form
+        return parts[3], parts[5]
+    return None
 
 
 class Infer:
@@ -130,13 +148,14 @@ class Infer:
         await send({"type": "http.response.body", "body": body})
         self.predictions.told(status, model, incoming.traceparent, ended - began, len(body))
 
-    def refuse(self, path: str) -> bytes | None:
+    def refuse(self, name: str, version: str | None) -> bytes | None:
         """Refuse a request from its head alone, if its model has no room for it; `direct` asks.
 
         Reading a body and its numbers costs more than many a model's run. Not asked before a first request was refused.
 
         Args:
-            path: Of a POST.
+            name: Of the model, as `target` gives it.
+            version: Of the model, likewise.
 
         Returns:
             The whole response, or None for a request that may go on.
@@ -146,7 +165,7 @@ class Infer:
             self.refusing_until = 0.0
             return None
         try:
-            model = self._find(path, "POST", count=False)
+            model = self._state.repository.find(name, version)
             worker = model.worker
         except ServerError:
             return None  # told and counted on the usual way
@@ -162,12 +181,13 @@ class Infer:
         self.predictions.told(error.status, model, "", seconds, len(response))
         return response
 
-    def at_once(self, path: str, raw: Headers, body: bytes, waiting: Waiting) -> bytes | None:
+    def at_once(self, name: str, version: str | None, raw: Headers, body: bytes, waiting: Waiting) -> bytes | None:
         """Answer a whole request in a single call if nothing has to be waited for, else when it has run; `direct` asks.
 
         Args:
-            path: Of a POST.
-            raw: The request's headers, names in lower case.
+            name: Of the model, as `target` gives it.
+            version: Of the model, likewise.
+            raw: The request's `HEADERS`, names in lower case, without the length.
             body: All of it.
             waiting: Gets the answer if it comes later.
 
@@ -178,38 +198,40 @@ class Infer:
         began = perf_counter()
         state = self._state
         try:
-            model = self._find(path, "POST", count=False)
+            model = state.repository.find(name, version)
             worker = model.worker
         except ServerError:
             return None  # told and counted on the usual way
         if state.draining_since is not None:
             return None
-        incoming = _Incoming()
+        incoming = _NOTHING
         state.last_infer = time.monotonic()
         status = 200
         try:
-            _read_headers(raw, incoming)
-            if incoming.encoding:
-                return None
-            start = perf_counter()
+            if raw:
+                incoming = _Incoming()
+                _read_headers(raw, incoming)
+                if incoming.encoding:
+                    return None
             request = codec.decode(body, incoming.json_length, model)
             decoded = perf_counter()
             state.faults.maybe_fail()
             if not worker.may_run_inline(request.rows):
                 future = worker.queue(
-                    self.predictions.job(model, request, decoded, read_s=decoded - start, gone=waiting.gone)
+                    self.predictions.job(model, request, decoded, read_s=decoded - began, gone=waiting.gone)
                 )
                 state.in_flight += 1
                 model.in_flight += 1
-                later = _Later(model, request, incoming, began, decoded - start, waiting)
+                later = _Later(model, request, incoming, began, decoded - began, waiting)
                 future.add_done_callback(partial(self._ran, later))
                 return LATER
-            outputs = worker.run_inline(request.feeds, request.rows)
-            headers, content, ended = self._encoded(model, request, outputs, decoded - start)
+            outputs = worker.run_inline(request.feeds, request.rows, decoded)
+            headers, content, ended = self._encoded(model, request, outputs, decoded - began)
         except Exception as error:  # noqa: BLE001 - as above
             status, headers, content, ended = self._refused(model, error, began)
         model.stats.request.observe(ended - began)
-        self.predictions.told(status, model, incoming.traceparent, ended - began, len(content))
+        if not self.predictions.silent:
+            self.predictions.told(status, model, incoming.traceparent, ended - began, len(content))
         return _response(status, headers, content)
 
     def _ran(self, later: _Later, future: Future[Outputs]) -> None:
@@ -238,16 +260,12 @@ class Infer:
             self.refusing_until = ended + _REFUSING_S
         return told.status, [_JSON, *told.headers], orjson.dumps({"error": told.message}), ended
 
-    def _find(self, path: str, method: str, *, count: bool = True) -> Model:
-        """Take the path apart: /v2/models/NAME/infer or /v2/models/NAME/versions/VERSION/infer."""
-        parts = path.split("/")
-        if len(parts) == 5:  # noqa: PLR2004 - the first form
-            model = self.predictions.find(parts[3], None, count=count)
-        elif len(parts) == 7 and parts[4] == "versions":  # noqa: PLR2004 - the second form
-            model = self.predictions.find(parts[3], parts[5], count=count)
-        else:
-            self._state.unknown_requests += count
+    def _find(self, path: str, method: str) -> Model:
+        named = target(path)
+        if named is None:
+            self._state.unknown_requests += 1
             raise NotFound("no such path")
+        model = self.predictions.find(*named)
         if method != "POST":
             raise MethodNotAllowed("infer wants POST", headers=((b"allow", b"POST"),))
         return model
@@ -300,8 +318,8 @@ def _rendered(message: str, extra: tuple[tuple[bytes, bytes], ...]) -> bytes:
 
 def _response(status: int, headers: Headers, content: bytes) -> bytes:
     """Return a whole HTTP response in one piece."""
-    if status == 200 and len(headers) == 1:  # noqa: PLR2004 - what most requests get
-        return _PLAIN % (*headers[0], len(content), content)
+    if status == 200 and len(headers) == 1:  # noqa: PLR2004 - what most requests get; always JSON
+        return _PLAIN % (len(content), content)
     head = _OK if status == 200 else b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())  # noqa: PLR2004 - HTTP
     lines = [head, *(b"%s: %s" % header for header in headers), b"content-length: %d" % len(content), b"", content]
     return b"\r\n".join(lines)
@@ -319,7 +337,7 @@ def _gone(receive: Receive) -> Callable[[], bool] | None:
 
 def _read_headers(raw: Headers, incoming: _Incoming) -> None:
     for name, value in raw:
-        if name not in _HEADERS:
+        if name not in HEADERS:
             continue
         if name == b"content-length":
             incoming.length = _size(value, "Content-Length")

@@ -33,22 +33,23 @@ class Predictions:
     Attributes:
         tracer: None when nothing is traced.
         access: Says which requests are logged.
+        silent: Whether `told` has never anything to do, so that need not be called.
     """
 
     def __init__(self, state: State) -> None:
         self._state = state
         self.tracer = state.tracer
         self.access = logs.AccessLog(state.settings.access_log)
+        self.silent = self.tracer is None and state.settings.access_log <= 0
         self._failures = logs.Throttle()
         self._unforeseen = logs.Throttle()
 
-    def find(self, name: str, version: str | None, *, count: bool = True) -> Model:
-        """Return the model that a request names.
+    def find(self, name: str, version: str | None) -> Model:
+        """Return the model that a request names, and count it if that is not here.
 
         Args:
             name: Of the model.
             version: None for the highest that is ready.
-            count: Whether a name that is not here is counted.
 
         Raises:
             NotFound: There is no such model or version.
@@ -56,7 +57,7 @@ class Predictions:
         try:
             return self._state.repository.find(name, version)
         except NotFound:
-            self._state.unknown_requests += count
+            self._state.unknown_requests += 1
             raise
 
     async def run(
@@ -86,7 +87,7 @@ class Predictions:
         worker = model.worker
         self._state.faults.maybe_fail()
         if worker.may_run_inline(request.rows):
-            return worker.run_inline(request.feeds, request.rows)
+            return worker.run_inline(request.feeds, request.rows, began)
         return await worker.submit(self.job(model, request, began, read_s=read_s, patience_s=patience_s, gone=gone))
 
     @staticmethod
@@ -108,8 +109,11 @@ class Predictions:
     def succeeded(model: Model, decode_seconds: float, encode_seconds: float) -> None:
         """Count a success."""
         stats = model.stats
-        stats.decode.add(decode_seconds)
-        stats.encode.add(encode_seconds)
+        decode, encode = stats.decode, stats.encode
+        decode.count += 1
+        decode.seconds += decode_seconds
+        encode.count += 1
+        encode.seconds += encode_seconds
         stats.outcomes["success"] += 1
         stats.last_inference = time.time()
 

@@ -79,6 +79,14 @@ class ModelStats:
     load_seconds: float = 0.0
     last_inference: float = 0.0
 
+    def ran_at_once(self, rows: int, seconds: float) -> None:
+        """Count an execution for one request that did not wait for it; in one call, since small models live from it."""
+        self.executed(rows, seconds)
+        self.queue.counts[0] += 1
+        compute = self.compute
+        compute.counts[bisect_left(compute.bounds, seconds)] += 1
+        compute.total += seconds
+
     def executed(self, rows: int, seconds: float) -> None:
         """Count one execution."""
         span = self.batches.get(rows)

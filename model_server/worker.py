@@ -218,27 +218,27 @@ class Worker:
         """
         return not self._queue and not self._busy and self._quick < self._inline_below and rows <= self._batch_limit
 
-    def run_inline(self, feeds: Feeds, rows: int) -> Outputs:
+    def run_inline(self, feeds: Feeds, rows: int, began: float) -> Outputs:
         """Run here and now; only where `may_run_inline` allows it.
 
         Args:
             feeds: Input tensors by name.
             rows: Size of the first dimension.
+            began: Now, on the performance counter.
 
         Raises:
             ServerError: It could not be run.
         """
-        began = perf_counter()
-        result = self._run_one(feeds)
-        seconds = perf_counter() - began
-        self._average_in(seconds, seconds)
-        stats = self._stats
-        stats.executed(rows, seconds)
-        stats.queue.observe(0.0)
-        stats.compute.observe(seconds)
-        if isinstance(result, ServerError):
-            raise result
-        return result
+        try:
+            return self._run(feeds)
+        except ServerError:
+            raise
+        except Exception as error:
+            raise _failure(error) from error
+        finally:
+            seconds = perf_counter() - began
+            self._average_in(seconds, seconds)
+            self._stats.ran_at_once(rows, seconds)
 
     def _average_in(self, seconds: float, busy: float) -> None:
         """Move the averages; one run that the kernel interrupted must not look like a slow model.
@@ -314,7 +314,7 @@ class Worker:
         except ServerError as error:
             return error
         except Exception as error:  # noqa: BLE001 - the thread must outlive whatever a model does
-            return ExecutionFailed(f"{type(error).__name__} while running the model")
+            return _failure(error)
 
     def _run_batch(self, jobs: list[Job]) -> list[Outputs | ServerError]:
         feeds = {name: np.concatenate([job.feeds[name] for job in jobs]) for name in jobs[0].feeds}
@@ -347,6 +347,10 @@ class Worker:
         for job in done.jobs:
             self._stats.queue.observe(max(0.0, done.began - job.queued_at))
             self._stats.compute.observe(done.seconds)
+
+
+def _failure(error: Exception) -> ExecutionFailed:
+    return ExecutionFailed(f"{type(error).__name__} while running the model")
 
 
 def _expire(future: asyncio.Future[Outputs]) -> None:

@@ -43,6 +43,20 @@ class Schema:
         """Return the class of a message of this package."""
         return message_factory.GetMessageClass(self._pool.FindMessageTypeByName(f"{self.file.package}.{name}"))
 
+    def part(self, name: str, fields: set[str]) -> Any:
+        """Return a class that reads some fields of a message; the others it keeps as the bytes they are.
+
+        Args:
+            name: Of the message.
+            fields: Their names; of scalar types.
+        """
+        [whole] = [message for message in self.file.message_type if message.name == name]
+        file = descriptor_pb2.FileDescriptorProto(name=f"part-{self.file.name}", syntax="proto3", package="part")
+        file.message_type.add(name=name, field=[field for field in whole.field if field.name in fields])
+        pool = descriptor_pool.DescriptorPool()
+        pool.AddSerializedFile(file.SerializeToString())
+        return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"part.{name}"))
+
     def methods(self) -> Iterator[tuple[str, str, Any]]:
         """Yield service, method and the request's class for every method."""
         for service in self.file.service:

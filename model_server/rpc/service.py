@@ -100,6 +100,7 @@ class Service:
         self._state = state
         self._predictions = predictions
         self._infer_request = wire.SCHEMA.message("ModelInferRequest")
+        self._infer_head = wire.SCHEMA.part("ModelInferRequest", {"model_name", "model_version"})
 
     async def model_infer(self, body: bytes, context: Any) -> bytes:
         """Answer an infer request."""
@@ -111,10 +112,10 @@ class Service:
         error: ServerError | None = None
         answer = b""
         try:
-            message = wire.parse(self._infer_request, body)
-            model = self._predictions.find(message.model_name, message.model_version or None)
+            head = wire.parse(self._infer_head, body)
+            model = self._predictions.find(head.model_name, head.model_version or None)
             model.in_flight += 1
-            answer = await self._infer(model, message, context)
+            answer = await self._infer(model, body, context)
         except asyncio.CancelledError:
             self._cancelled(model, context, began)
             raise
@@ -134,11 +135,12 @@ class Service:
             await _abort(context, error)
         return answer
 
-    async def _infer(self, model: Model, message: Any, context: Any) -> bytes:
+    async def _infer(self, model: Model, body: bytes, context: Any) -> bytes:
         """Return the answer's bytes; counts a success."""
-        _ = model.worker  # what is not ready is told before the tensors are read
+        if model.worker.full:  # this and what is not ready are told before the tensors are read, as over HTTP
+            raise model.worker.refusal()
         start = perf_counter()
-        request = wire.decode(message, model)
+        request = wire.decode(wire.parse(self._infer_request, body), model)
         decoded = perf_counter()
         left = context.time_remaining()
         if left is not None and left <= 0:

@@ -102,7 +102,16 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(slow: Server) -
         over_http = httpx.post(f"{slow.url}/v2/models/mlp/infer", json=mlp_request(1.0))
         assert (over_http.status_code, over_http.json()) == (503, {"error": error.details()})
         assert dict(error.trailing_metadata())["grpc-retry-pushback-ms"] == over_http.headers["retry-after"] + "000"
+        # Of what follows no more than the name is read: fields that contradict each other, and no message at all.
+        twice = mlp(1.0)
+        twice.raw_input_contents.append(b"")
+        for wrong in (twice.SerializeToString(), b"\x0a\x03mlp\x2a\x03\xff\xff\xff"):
+            code, text = refusal(line, wrong)
+            assert (code, text[:10]) == (grpc.StatusCode.UNAVAILABLE, "queue full")
         assert all(each.result() for each in accepted)
+        assert figure(slow, of("inference_requests_total", outcome="rejected")) == 4
+        assert figure(slow, of("inference_requests_total", outcome="invalid")) == 0
+        assert refusal(line, wrong) == (grpc.StatusCode.INVALID_ARGUMENT, "the message is no ModelInferRequest")
 
 
 def test_faults_logs_and_traces_are_those_of_http(models: Path) -> None:
@@ -210,6 +219,18 @@ def test_what_stops_grpc_from_starting_is_told_in_one_line(models: Path, tmp_pat
         assert str(other.log("cannot listen")["port"]) == taken
         assert other.process.stderr
         assert other.process.stderr.read() == ""
+    # Somebody is quicker: takes the port when it has been looked at, before gRPC opens it.
+    quicker = "from model_server import serve\nopen_ = serve.listen\nclass Kept:\n    def close(self): pass\n"
+    quicker += "def listen(host, port):\n    listen.last = open_(host, port)\n"
+    quicker += "    return Kept() if port == GRPC else listen.last\nserve.listen = listen\n"
+    port = free_port()
+    (tmp_path / "sitecustomize.py").write_text(quicker.replace("GRPC", port))
+    with running(models, GRPC_PORT=port, PYTHONPATH=f"{tmp_path}:{ROOT}") as other:
+        assert other.wait_exit() == 2
+        assert str(other.log("cannot listen")["port"]) == port
+        assert other.process.stderr
+        assert other.process.stderr.read() == ""
+    (tmp_path / "sitecustomize.py").unlink()
     (tmp_path / "grpc.py").write_text("raise ImportError('nothing here')")
     with running(models, GRPC_PORT=free_port(), PYTHONPATH=f"{tmp_path}:{ROOT}") as other:
         assert other.wait_exit() == 2

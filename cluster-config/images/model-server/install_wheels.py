@@ -17,7 +17,7 @@ LEFT_OUT = ("/tests/", "/test/", "/testing/tests/", "/_core/include/", "/tools/"
 
 def wanted(name: str) -> bool:
     """Return whether a file of a wheel belongs into the image."""
-    return not name.endswith((".pyi", ".h", ".a", "/")) and not any(part in f"/{name}" for part in LEFT_OUT)
+    return not name.endswith((".pyi", ".h", ".cpp", ".a", "/")) and not any(part in f"/{name}" for part in LEFT_OUT)
 
 
 def install(wheel: Path, target: Path) -> None:
