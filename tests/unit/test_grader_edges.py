@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from grader import git, registry
+from grader import acts, git, registry
 from grader.cluster import ImageFacts, LogRequest
 from grader.errors import ExpressionError, Refused, Unanswered
 from grader.live import LiveCluster
@@ -194,12 +194,13 @@ def test_a_drain_that_a_budget_forbids_is_evidence_and_leaves_no_cordon(server: 
     drain = action("drain", {"kind": "Node", "name": "cpu-1"})
     with pytest.raises(Refused, match=r"Node cpu-1 cannot be drained: Pod serving/a-1: Cannot evict pod"):
         live.act(drain, NS)
-    cordons = [{"spec": {"unschedulable": True}}, {"spec": {"unschedulable": None}}]
-    assert [body for _, body in server.sent("PATCH")] == cordons
+    cordon, undone = [body for _, body in server.sent("PATCH")]
+    assert cordon == {"metadata": {"annotations": {acts.MARK: ""}}, "spec": {"unschedulable": True}}
+    assert undone == {"metadata": {"annotations": {acts.MARK: None}}, "spec": {"unschedulable": None}}
     server.answers[eviction] = 201, {}
     live.act(drain, NS).undo()
     assert [question for question, _ in server.sent("POST")] == [eviction] * 2
-    assert [body for _, body in server.sent("PATCH")] == cordons * 2
+    assert [body for _, body in server.sent("PATCH")] == [cordon, undone] * 2
 
 
 # --- registry --------------------------------------------------------------------------------------------------------
