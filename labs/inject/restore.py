@@ -83,7 +83,8 @@ def restore(api: Api, baseline: Snapshot, now: Iterable[Json], stages: Sequence[
     """
     raw = {key_text(o): o for o in now}
     plan = difference(baseline, build(raw.values()))
-    anew = [k for k, o in baseline.objects.items() if _always_anew(k, o, plan, stages) or _dying(raw.get(k))]
+    held = {k for k, o in raw.items() if _dying(o) or _bound(o)}
+    anew = [k for k, o in baseline.objects.items() if _always_anew(k, o, plan, stages) or k in held]
     again = list(dict.fromkeys((*plan.again, *anew)))
     _remove(api, [raw[k] for k in (*plan.added, *again)], raw.values())
     api.together(lambda k: _put_back(api, baseline.objects[k], raw[k]), [k for k in plan.changed if k not in again])
@@ -108,9 +109,14 @@ def _always_anew(name: str, obj: Json, plan: Difference, stages: Sequence[Stage]
     return obj["kind"] in _FRESH or len(stages) > 1
 
 
-def _dying(obj: Json | None) -> bool:
+def _dying(obj: Json) -> bool:
     """Whether an object is deleted already and a finalizer holds it; its normal form does not tell."""
-    return obj is not None and obj["kind"] != "Namespace" and bool(obj["metadata"].get("deletionTimestamp"))
+    return obj["kind"] != "Namespace" and bool(obj["metadata"].get("deletionTimestamp"))
+
+
+def _bound(obj: Json) -> bool:
+    """Whether it is a claim with a volume: what is written there, or that there is one, cannot be put back."""
+    return obj["kind"] == "PersistentVolumeClaim" and bool(obj["spec"].get("volumeName"))
 
 
 def _remove(api: Api, objects: Sequence[Json], all_objects: Iterable[Json]) -> None:
@@ -121,6 +127,7 @@ def _remove(api: Api, objects: Sequence[Json], all_objects: Iterable[Json]) -> N
     owned += [o for o in all_objects if _owners(o) & below]
     api.together(lambda o: api.delete(o, uid=o["metadata"]["uid"]), [o for o in objects if o["kind"] != "Pod"])
     pods = [o for o in (*objects, *owned) if o["kind"] == "Pod"]
+    pods += _users(api, [o for o in objects if o["kind"] == "PersistentVolumeClaim"])
     api.together(api.delete, [*pods, *(o for o in owned if o["kind"] != "Pod")])
     free(api, objects)
     waiting = [o for o in (*objects, *owned) if o["kind"] in WORKLOADS or o in objects]
@@ -137,6 +144,19 @@ def _remove(api: Api, objects: Sequence[Json], all_objects: Iterable[Json]) -> N
         finalizers = ", ".join(held["metadata"].get("finalizers") or []) or "its own deletion"
         hint = f"what holds it is {finalizers}; remove that and run the command again"
         raise ClusterError(f"not gone within {GONE_WITHIN:.0f} s", where=label(held), hint=hint)
+
+
+def _users(api: Api, claims: Sequence[Json]) -> list[Json]:
+    """Return the pods that mount claims: a claim goes after them, and pods made meanwhile are not placed."""
+    names = {(o["metadata"]["namespace"], o["metadata"]["name"]) for o in claims}
+    pod = api.resource("v1", "Pod") if names else None
+    found = api.together(lambda space: api.items(pod, space), sorted({space for space, _ in names})) if pod else []
+    return [p for pods in found for p in pods if names & {(p["metadata"]["namespace"], c) for c in _claims(p)}]
+
+
+def _claims(pod: Json) -> set[str]:
+    mounted = [v.get("persistentVolumeClaim") or {} for v in pod["spec"].get("volumes") or []]
+    return {c["claimName"] for c in mounted if "claimName" in c}
 
 
 def _owners(obj: Json) -> set[str]:
