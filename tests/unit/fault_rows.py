@@ -141,7 +141,11 @@ NETWORK = [
         {"ingress": "web", "ingress_class": "nginx"},
         lambda o: spec(o, "Ingress", "web")["ingressClassName"] == "nginx",
     ),
-    Row("headless_missing", {"statefulset": "store"}, lambda o: "clusterIP" not in spec(o, "Service", "store")),
+    Row(
+        "headless_missing",
+        {"statefulset": "store"},
+        lambda o: spec(o, "StatefulSet", "store")["serviceName"] == "store-headless",
+    ),
     Row(
         "headless_missing",
         {"statefulset": "store", "service": "stores"},

@@ -137,6 +137,7 @@ def test_three_to_five_faults_in_any_order_are_the_same_breakage(data: st.DataOb
         ("binding_subject", {"binding": "reader"}, "give `to_namespace` or `to_name`"),
         ("wrong_upstream", {**WEB, "env": "LIMIT", "to": "x"}, "no variable `LIMIT` with a value"),
         ("dns_policy", {**WEB, "policy": "None"}, "go together"),
+        ("headless_missing", {"statefulset": "store", "service": "web"}, "there is a Service `web`, which"),
     ],
 )
 def test_a_fault_that_does_not_fit_says_why(use: str, with_: dict[str, Any], said: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grader.model import Json, Spec
 from labs.errors import DataError
-from labs.inject.faults._target import find
+from labs.inject.faults._target import existing, find
 
 NUMBER = 10
 SYMPTOM = "names such as store-0.store do not resolve"
@@ -15,7 +15,7 @@ class Params(Spec):
 
     Attributes:
         statefulset: Name of the StatefulSet.
-        service: Name of a Service that is not there, for its `serviceName`; empty: its Service stops being headless.
+        service: Name of a Service that is not there, for its `serviceName`; default: that of the set with `-headless`.
         namespace: Its namespace, where the name alone does not say.
     """
 
@@ -25,12 +25,12 @@ class Params(Spec):
 
 
 def transform(manifests: list[Json], params: Params) -> None:
-    """Change the name, or the Service, in place."""
+    """Change the name in place.
+
+    That its Service is no longer headless would be no such fault: CoreDNS goes on answering for the pods' names.
+    """
     workload = find(manifests, "StatefulSet", params.statefulset, params.namespace)
-    if params.service:
-        workload["spec"]["serviceName"] = params.service
-        return
-    name = workload["spec"].get("serviceName", "")
-    if not name:
-        raise DataError(f"StatefulSet `{params.statefulset}` has no serviceName")
-    find(manifests, "Service", name, workload["metadata"].get("namespace", ""))["spec"].pop("clusterIP", None)
+    wrong = params.service or f"{params.statefulset}-headless"
+    if existing(manifests, "Service", wrong, workload["metadata"].get("namespace")):
+        raise DataError(f"there is a Service `{wrong}`, which names the pods", hint="give `service` another name")
+    workload["spec"]["serviceName"] = wrong
