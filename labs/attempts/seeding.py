@@ -328,7 +328,7 @@ def stop(bench: Bench, story: Story) -> None:
     """
     with step(bench.emit, "guard", "Looking whether the cluster is ours"):
         guard.own_cluster(bench.api, bench.handle)
-    with step(bench.emit, "remove", "Removing the task from the cluster", "≤ 20 s"):
+    with step(bench.emit, "remove", "Removing the task from the cluster", f"≤ {remove.GONE_WITHIN:.0f} s"):
         _take_out(bench, story.id)
 
 

@@ -13,7 +13,7 @@ from labs.inject.api import Api, Refusal
 from labs.inject.held import free
 from labs.inject.manifests import WORKLOADS
 
-GONE_WITHIN = 20.0
+GONE_WITHIN = 60.0
 _PUSH_EVERY = 2.0
 _GROUPS = frozenset({"", "apps", "batch"})
 _NOT_STORED = frozenset({"metrics.k8s.io"})  # answers of another server, nothing that could be left

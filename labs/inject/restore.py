@@ -22,7 +22,7 @@ from labs.inject.manifests import WORKLOADS, Stage, final, is_absent
 from labs.inject.normal import PROBER, controller_of, normal
 from labs.inject.snapshot import Snapshot, build, key_text
 
-GONE_WITHIN = 15.0
+GONE_WITHIN = 40.0
 _REPLAYED = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod"})
 _FRESH = frozenset({"Job", "Pod"})  # what has run cannot be put back, only made again
 
