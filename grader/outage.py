@@ -153,12 +153,19 @@ class _Outage:
         self._waited(PODS_WITHIN, lambda: (_there(node, read) & self.were_ready) <= _pods_on(node, read))
 
     def _waited(self, seconds: float, done: Callable[[], bool]) -> bool:
-        deadline = self.clock() + seconds
-        while not done():
-            if self.clock() >= deadline:
-                return False
-            self.sleep(EVERY)
-        return True
+        return _waited(seconds, done, self.sleep, self.clock)
+
+
+def _waited(
+    seconds: float, done: Callable[[], bool], sleep: Callable[[float], None], clock: Callable[[], float]
+) -> bool:
+    """Return whether something was done before so many seconds had passed."""
+    deadline = clock() + seconds
+    while not done():
+        if clock() >= deadline:
+            return False
+        sleep(EVERY)
+    return True
 
 
 def lose_gpu(
@@ -190,12 +197,7 @@ def lose_gpu(
         raise Unanswered(f"Node {node} has no simulated GPU that could be lost", hint=hint)
 
     def waited(done: Callable[[int], bool]) -> bool:
-        deadline = clock() + COUNTED_WITHIN
-        while not done(_gpus(node, read)):
-            if clock() >= deadline:
-                return False
-            sleep(EVERY)
-        return True
+        return _waited(COUNTED_WITHIN, lambda: done(_gpus(node, read)), sleep, clock)
 
     def undo() -> None:
         machines.return_gpu(node)
