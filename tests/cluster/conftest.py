@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from engine_kubectl import Kubectl
+from engine_kubectl import Kubectl, lent
 
 from labs.providers.base import ClusterHandle
 from labs.providers.engine.provider import EngineProvider
@@ -27,14 +27,8 @@ def provider() -> EngineProvider:
 
 @pytest.fixture(scope="session")
 def cluster(provider: EngineProvider) -> Iterator[ClusterHandle]:
-    running = os.environ.get("LABS_TEST_CLUSTER")
-    if running:
-        yield provider.handle(running)
-        return
-    try:
-        yield provider.up(NAME)
-    finally:
-        provider.down(NAME)
+    with lent(provider, "LABS_TEST_CLUSTER", NAME) as handle:
+        yield handle
 
 
 @pytest.fixture

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from labs.providers.base import ClusterHandle
+from labs.providers.base import DEFAULT_PROFILE, ClusterHandle
 from labs.providers.engine import components
+from labs.providers.engine.provider import EngineProvider
 
 T = TypeVar("T")
+
+
+@contextmanager
+def lent(provider: EngineProvider, variable: str, name: str, profile: str = DEFAULT_PROFILE) -> Iterator[ClusterHandle]:
+    """Yield the cluster that an environment variable names, or one that lasts as long as it is needed."""
+    running = os.environ.get(variable)
+    if running:
+        yield provider.handle(running)
+        return
+    try:
+        yield provider.up(name, profile=profile)
+    finally:
+        provider.down(name)
 
 
 class Kubectl:

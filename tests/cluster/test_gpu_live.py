@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from engine_kubectl import Kubectl, eventually, pod
+from engine_kubectl import Kubectl, eventually, lent, pod
 
 from grader.capabilities import Requires
 from grader.live import LiveCluster
@@ -48,14 +48,8 @@ LOST = Check.model_validate(
 
 @pytest.fixture(scope="module")
 def pool(provider: EngineProvider) -> Iterator[ClusterHandle]:
-    running = os.environ.get("LABS_TEST_GPU_CLUSTER")
-    if running:
-        yield provider.handle(running)
-        return
-    try:
-        yield provider.up(NAME, profile="two-cpu-one-gpu")
-    finally:
-        provider.down(NAME)
+    with lent(provider, "LABS_TEST_GPU_CLUSTER", NAME, "two-cpu-one-gpu") as handle:
+        yield handle
 
 
 @pytest.fixture(scope="module")
