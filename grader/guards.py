@@ -18,6 +18,7 @@ from grader.errors import ExpressionError, GraderError, Refused, Unanswered, Und
 from grader.model import Exists, Guard, GuardVerdict, Json, Objects, Outcome, Unchanged
 from grader.sealed import MARK, sealed
 from grader.snapshot import Question, Snapshot, bare
+from grader.taints import of_people
 from grader.text import absence, clean, shown, title
 
 _BOUNDS = {">=": operator.ge, "<=": operator.le, "==": operator.eq, ">": operator.gt, "<": operator.lt}
@@ -56,8 +57,17 @@ def capture(guards: Iterable[Guard], cluster: Cluster) -> Baseline:
     snapshot = Snapshot(cluster)
     wanted = dict.fromkeys(of for guard in guards if (of := _compared(guard)) is not None)
     return Baseline(
-        lists=[Observation(of=of, objects=[sealed(of.kind, obj) for obj in snapshot.objects(of)]) for of in wanted]
+        lists=[Observation(of=of, objects=[_lasting(of.kind, obj) for obj in snapshot.objects(of)]) for of in wanted]
     )
+
+
+def _lasting(kind: str, obj: Json) -> Json:
+    """Return the object without secrets, and without what comes and goes by itself: the taints of controllers."""
+    if kind != "Node":
+        return sealed(kind, obj)
+    spec = {key: value for key, value in (obj.get("spec") or {}).items() if key != "taints"}
+    taints = of_people(obj)
+    return {**obj, "spec": {**spec, "taints": taints} if taints else spec}
 
 
 def _compared(guard: Guard) -> Objects | None:
@@ -116,7 +126,7 @@ def _broken(guard: Guard, snapshot: Snapshot, baseline: Baseline) -> str:
 
 def _changed(guard: Unchanged, snapshot: Snapshot, baseline: Baseline) -> str:
     before = _then(guard.of, baseline)
-    now = {_key(obj): sealed(guard.of.kind, obj) for obj in snapshot.objects(guard.of)}
+    now = {_key(obj): _lasting(guard.of.kind, obj) for obj in snapshot.objects(guard.of)}
     lines = []
     for was in before:
         obj = now.get(_key(was))

@@ -10,6 +10,7 @@ import copy
 from typing import Any
 
 from grader.model import Json
+from grader.taints import of_people
 
 _META = (
     "uid",
@@ -33,7 +34,6 @@ _FINALIZERS = ("kubernetes.io/", "kubernetes", "foregroundDeletion", "orphan", "
 _JOB_LABELS = ("controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name")
 _POD_ONLY = ("nodeName", "ephemeralContainers", "priority")
 _DERIVED_KINDS = frozenset({"Event", "Lease", "ControllerRevision", "PodMetrics", "LocalSubjectAccessReview"})
-_CONTROLLED_TAINTS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 PROBER = "labs.io/prober"
 
 
@@ -147,8 +147,7 @@ def _claim(obj: Json) -> None:
 def _node(obj: Json) -> None:
     """Of a node, only what people set: labels, taints of theirs, and whether it is cordoned."""
     spec: dict[str, Any] = {}
-    taints = [t for t in obj["spec"].get("taints") or [] if not t["key"].startswith(_CONTROLLED_TAINTS)]
-    if taints:
+    if taints := of_people(obj):
         spec["taints"] = taints
     if obj["spec"].get("unschedulable"):
         spec["unschedulable"] = True

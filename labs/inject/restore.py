@@ -14,6 +14,7 @@ from typing import Any
 
 from grader.acts import MARK, UNMARKED
 from grader.model import Json
+from grader.taints import UNSCHEDULABLE, is_controlled
 from labs.errors import ClusterError
 from labs.inject.api import Api, Refusal, label
 from labs.inject.apply import apply, wait_for
@@ -261,10 +262,11 @@ def _mend_node(api: Api, wanted: Json, current: Json | None) -> None:
         )
     labels: dict[str, Any] = dict.fromkeys(current["metadata"].get("labels") or {})
     labels.update(wanted["metadata"]["labels"])
-    mine = normal(current)["spec"].get("taints", [])
-    controlled = [t for t in current["spec"].get("taints") or [] if t not in mine]
-    taints = [*wanted["spec"].get("taints", []), *controlled]
-    spec = {"taints": taints or None, "unschedulable": wanted["spec"].get("unschedulable")}
+    cordoned = wanted["spec"].get("unschedulable")
+    controlled = [t for t in current["spec"].get("taints") or [] if is_controlled(t)]
+    # The taint of a cordon goes with it: the node controller takes it away later, and pods come at once.
+    kept = [t for t in controlled if cordoned or t["key"] != UNSCHEDULABLE]
+    spec = {"taints": [*wanted["spec"].get("taints", []), *kept] or None, "unschedulable": cordoned}
     api.merge(wanted, {"metadata": {"labels": labels}, "spec": spec})
 
 

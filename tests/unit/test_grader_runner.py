@@ -159,11 +159,11 @@ def test_a_hold_without_a_check_is_the_authors_mistake() -> None:
 # --- guards ----------------------------------------------------------------------------------------------------------
 
 
-def node(name: str, taints: list[str]) -> dict[str, Any]:
+def node(name: str) -> dict[str, Any]:
     return {
         "kind": "Node",
         "metadata": {"name": name, "uid": name, "labels": {"pool": "gpu"}},
-        "spec": {"taints": taints},
+        "spec": {"taints": [{"key": "gpu", "effect": "NoSchedule"}]},
     }
 
 
@@ -184,7 +184,7 @@ GUARDS = [
 
 
 def guarded() -> tuple[FakeCluster, Baseline]:
-    cluster = FakeCluster([deployment(ready=1), node("gpu-1", ["a"]), node("gpu-2", ["a"])], now=NOW)
+    cluster = FakeCluster([deployment(ready=1), node("gpu-1"), node("gpu-2")], now=NOW)
     baseline = capture(GUARDS, cluster)
     return cluster, Baseline.model_validate_json(baseline.model_dump_json())
 
@@ -212,7 +212,7 @@ def crowd(cluster: FakeCluster) -> None:
 @pytest.mark.parametrize(
     ("cheat", "guard", "evidence"),
     [
-        (untaint, 0, 'Node gpu-2: spec.taints was ["a"], is []'),
+        (untaint, 0, 'Node gpu-2: spec.taints was [{"key": "gpu", "effect": "NoSchedule"}], is not set'),
         (delete("Node", "gpu-1"), 0, "Node gpu-1 is no longer there or has lost its labels"),
         (delete("Deployment", "embedder"), 1, "no Deployment `embedder` in serving; found: none"),
         (replace, 1, "was deleted and made again"),
@@ -254,6 +254,22 @@ def test_a_guard_on_a_secret_remembers_no_value() -> None:
     cluster.find("Secret", "token")["data"]["token"] = "b3RoZXI="
     report = run(cluster, [check], guards=[guard], baseline=baseline)
     assert report.broken_guards[0].observed == "Secret serving/token: data is not what it was"
+
+
+@pytest.mark.parametrize("when", ["before", "now"])
+def test_what_controllers_taint_breaks_no_guard(when: str) -> None:
+    """A node that was not ready for a moment, or whose cordon was just taken back, is not the learner's doing."""
+    passing = [{"key": f"node.kubernetes.io/{what}", "effect": "NoSchedule"} for what in ("unschedulable", "not-ready")]
+    cluster, _ = guarded()
+    taints = cluster.find("Node", "gpu-1")["spec"]["taints"]
+    if when == "before":
+        taints.extend(passing)
+    baseline = capture(GUARDS, cluster)
+    taints[:] = [t for t in taints if t not in passing] if when == "before" else [*taints, *passing]
+    check = Check.model_validate({"id": "c", "about": "x", "cel": "true"})
+    assert not run(cluster, [check], guards=GUARDS, baseline=baseline).broken_guards
+    del taints[0]
+    assert run(cluster, [check], guards=GUARDS, baseline=baseline).broken_guards
 
 
 def test_guards_that_cannot_be_judged_count_as_kept() -> None:
