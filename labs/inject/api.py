@@ -39,6 +39,7 @@ class Resource:
         plural: Name in paths.
         namespaced: Whether its objects live in namespaces.
         listable: Whether they can be listed.
+        collective: Whether all of a namespace can be deleted at once.
     """
 
     group: str
@@ -47,6 +48,7 @@ class Resource:
     plural: str
     namespaced: bool
     listable: bool
+    collective: bool = False
 
     @property
     def api_version(self) -> str:
@@ -317,4 +319,5 @@ def _discovered(answer: Json) -> Iterable[Resource]:
                     plural=plural,
                     namespaced=item.get("scope") == "Namespaced",
                     listable="list" in item.get("verbs", []),
+                    collective="deletecollection" in item.get("verbs", []),
                 )

@@ -47,8 +47,8 @@ def prove(
         tasks: The tasks on a running cluster.
         ids: Scenarios; default: all.
         repeat: How often everything is tried; more than once: in random order, of scenarios and of trials.
-        parallel: How many scenarios are proved at once, each in its own namespaces. Those that act on nodes or measure
-            times run alone after the others, those that act on objects of the whole cluster one at a time.
+        parallel: How many scenarios are proved at once, each in its own namespaces. Those that move pods off nodes or
+            measure times run alone after the others, those that act on objects of the whole cluster one at a time.
         seed: Of the order.
         cancelled: Asked before each trial; True ends the run in good order, with what was found until then.
         done: Told of each scenario whose trials have ended, from the thread that ran them.
@@ -85,9 +85,12 @@ def prove(
 
 
 def runs_alone(scenario: Scenario) -> bool:
-    """Return whether a scenario is not proved beside others: it changes nodes, on which they run, or measures times."""
+    """Return whether a scenario is not proved beside others: it moves their pods off nodes, or measures times.
+
+    A label moves no pod that runs; those who look at nodes are proved one at a time (`words.acts_on_cluster`).
+    """
     asked = [check.infer for check in scenario.file.checks if check.infer]
-    return any(infer.p95_ms or infer.p99_ms for infer in asked) or words.acts_on_nodes(scenario)
+    return any(infer.p95_ms or infer.p99_ms for infer in asked) or bool(words.nodes_of(scenario) - {words.LABEL})
 
 
 def measures(scenario: Scenario) -> bool:

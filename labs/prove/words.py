@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from labs.course.models import Fix, FixStep, Scenario
 from labs.inject import faults
 from labs.inject.manifests import CLUSTER_SCOPED, live_faults
+from labs.inject.snapshot import tracked
 
 CORDON, TAINT, LABEL, THERE = "cordon", "taint", "label", "there"
 EVERYTHING = frozenset({CORDON, TAINT, LABEL, THERE})
@@ -86,14 +87,19 @@ def nodes_of_checks(scenario: Scenario) -> frozenset[str]:
     return frozenset().union(*(changed.get(act, set()) for act in acts))
 
 
-def acts_on_nodes(scenario: Scenario, others: Iterable[Fix] = ()) -> bool:
-    """Return whether a start, a check or a fix of the scenario changes a node."""
-    of_fixes = any(nodes_of_fix(fix) for fix in (*fixes(scenario), *others))
-    return bool(of_fixes or nodes_of_start(scenario) or nodes_of_checks(scenario))
+def nodes_of(scenario: Scenario) -> frozenset[str]:
+    """Return which settings of nodes a start, a check or a fix of the scenario changes."""
+    of_fixes = (nodes_of_fix(fix) for fix in fixes(scenario))
+    return frozenset().union(nodes_of_start(scenario), nodes_of_checks(scenario), *of_fixes)
 
 
 def acts_on_cluster(scenario: Scenario) -> bool:
-    """Return whether the scenario brings or changes an object of the whole cluster, other than its namespaces."""
+    """Return whether the scenario brings or changes an object of the whole cluster, other than its namespaces.
+
+    One that looks at nodes counts too: another one could label them.
+    """
+    if nodes_of(scenario) or any(what.kind == "Node" for what in tracked(scenario)):
+        return True
     kinds = {kind.lower() for kind in CLUSTER_SCOPED - {"Namespace"}}
     said = re.compile(rf"^({'|'.join(sorted(kinds))})(s|es)?(\.|/|$)")
     typed = any(said.match(word.lower()) for fix in fixes(scenario) for step in fix.file.steps for word in step.command)

@@ -144,7 +144,7 @@ def test_which_settings_of_nodes_a_fix_changes(tmp_path: Path, typed: str, kinds
     text = f"about: It tempts.\nsteps:\n- say: Try.\n  kubectl: {typed}\n"
     course = load_course(write_course(tmp_path, {"3-services/no-answer/wrong/relabel/fix.yaml": text}))
     assert words.nodes_of_fix(course.scenarios[0].wrong[0]) == kinds
-    assert words.acts_on_nodes(course.scenarios[0]) == bool(kinds)
+    assert words.nodes_of(course.scenarios[0]) == kinds
 
 
 def test_what_runs_beside_others(tmp_path: Path, scenario: Scenario) -> None:

@@ -244,6 +244,16 @@ def test_what_acts_on_nodes_runs_alone(tmp_path: Path) -> None:
     assert tasks.most == 1
 
 
+@pytest.mark.parametrize(
+    ("typed", "alone"), [("taint, nodes, x, a=b:NoSchedule", True), ("label, node, x, a=b", False)]
+)
+def test_what_only_labels_nodes_goes_beside_others_one_at_a_time(tmp_path: Path, typed: str, alone: bool) -> None:
+    words_of_it = SOLUTION.replace("-n, shop, patch, service, web, --first", f"{typed}, --first")
+    labels, plain = course_of(tmp_path, words_of_it)
+    assert [runs_alone(labels), runs_alone(plain)] == [alone, False]
+    assert [words.acts_on_cluster(labels), words.acts_on_cluster(plain)] == [True, False]
+
+
 def test_what_acts_on_the_whole_cluster_goes_one_at_a_time_beside_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
