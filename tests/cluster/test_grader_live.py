@@ -243,6 +243,26 @@ def test_a_client_pod_that_is_refused_is_unanswered_with_the_reason(bench: Bench
         live.http(HttpRequest(f"http://web.{NS}.svc/", client=From(namespace="nowhere")))
 
 
+@pytest.mark.parametrize(("hard", "cpu"), [({}, "50m"), ({"requests.cpu": "12m"}, "5m")])
+def test_a_client_pod_asks_for_little_where_it_is_counted(
+    bench: Bench, live: LiveCluster, hard: dict[str, str], cpu: str
+) -> None:
+    path = f"/api/v1/namespaces/{NS}/resourcequotas"
+    if hard:
+        bench.make(
+            path, {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta("tight"), "spec": {"hard": hard}}
+        )
+        wait(lambda: "used" in (bench.api.request("GET", f"{path}/tight").body.get("status") or {}), 10)
+    try:
+        assert live.http(HttpRequest(f"http://web.{NS}.svc/", client=From(namespace=NS)))[0].status == 200
+        (pod,) = live.read(Objects(kind="Pod", namespace=NS, selector="labs.io/prober"))
+        assert pod["spec"]["containers"][0]["resources"]["requests"]["cpu"] == cpu
+    finally:
+        live.close()
+        if hard:
+            bench.api.request("DELETE", f"{path}/tight")
+
+
 def test_a_rollout_is_waited_for(bench: Bench) -> None:
     two = check(
         "two-ready",
