@@ -245,10 +245,11 @@ class Api:
         self.request("DELETE", self.path(obj), options, where=label(obj))
 
     def delete_all(self, resource: Resource, namespace: str, selector: str = "") -> None:
-        """Delete all objects of a kind in a namespace at once."""
+        """Delete all objects of a kind in a namespace at once; hundreds of events take a busy server its time."""
         query = f"?{urlencode({'labelSelector': selector})}" if selector else ""
         options = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
-        self.request("DELETE", resource.path(namespace) + query, options, where=f"{resource.plural} in {namespace}")
+        where = f"{resource.plural} in {namespace}"
+        self.request("DELETE", resource.path(namespace) + query, options, where=where, patience=60.0)
 
     # --- helpers -----------------------------------------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ CLUSTER_SCOPED = frozenset(
         "Node",
         "PersistentVolume",
         "PriorityClass",
+        "ResourceSlice",
         "RuntimeClass",
         "StorageClass",
         "ValidatingAdmissionPolicy",

@@ -17,8 +17,9 @@ from grader.runner import grade
 from labs import tools
 from labs.attempts import repository
 from labs.course.repository import Repository
+from labs.inject import faults
+from labs.inject.api import Api
 from labs.providers.base import ClusterHandle
-from labs.providers.engine import components
 
 pytestmark = pytest.mark.cluster
 
@@ -82,19 +83,19 @@ def write(folder: Path, files: dict[str, str]) -> None:
 
 
 def test_a_release_of_the_real_helm(cluster: ClusterHandle, kubectl: Kubectl, tmp_path: Path) -> None:
-    if components.cached("helm") is None:
-        pytest.skip("helm is not in the cache; the first task that needs it makes it")
     write(tmp_path / "chart", CHART)
 
-    def helm(*words: str) -> None:
+    def helm(*words: str) -> str:
+        """Return nothing, or what Helm says when it fails."""
         command = [str(tools.helm()), "--kubeconfig", str(cluster.kubeconfig), "-n", kubectl.namespace, *words]
-        subprocess.run(command, check=True, capture_output=True, cwd=tmp_path, timeout=60)
+        done = subprocess.run(command, check=False, capture_output=True, cwd=tmp_path, timeout=60, text=True)
+        return done.stderr if done.returncode else ""
 
     def check(**more: Any) -> dict[str, Any]:
         return {"helm": {"release": "demo", **more}}
 
-    helm("install", "demo", "chart", "--set", "color=hunter2")
-    helm("upgrade", "demo", "chart", "--reset-values", "--set", "color=blue")
+    assert not helm("install", "demo", "chart", "--set", "color=hunter2")
+    assert not helm("upgrade", "demo", "chart", "--reset-values", "--set", "color=blue")
     report = judge(
         cluster,
         tmp_path,
@@ -104,8 +105,39 @@ def test_a_release_of_the_real_helm(cluster: ClusterHandle, kubectl: Kubectl, tm
         check(status="failed"),
     )
     assert outcomes(report) == "+--", report
-    helm("rollback", "demo", "1")
+    assert not helm("rollback", "demo", "1")
     assert outcomes(judge(cluster, tmp_path, kubectl.namespace, check(revision=3, manifest_contains="hunter2"))) == "+"
+    with closing(Api(cluster.kubeconfig)) as api:
+        secrets = api.items(api.resource("v1", "Secret"), kubectl.namespace, "owner=helm")
+        for secret in faults.transform(secrets, "stuck_release", {"release": "demo"}):
+            api.merge(secret, {"metadata": {"labels": secret["metadata"]["labels"]}, "data": secret["data"]})
+    assert outcomes(judge(cluster, tmp_path, kubectl.namespace, check(status="deployed"))) == "-"
+    assert "another operation" in helm("upgrade", "demo", "chart")
+
+
+@pytest.mark.parametrize(
+    ("use", "with_", "said"),
+    [
+        ("values_type", {"file": "values.yaml", "key": "replicas", "value": "two"}, "got string, want integer"),
+        ("template_default", {"file": "templates/settings.yaml", "value": "log.level"}, "nil pointer"),
+    ],
+)
+def test_a_fault_over_a_chart_shows_with_the_real_helm(
+    tmp_path: Path, use: str, with_: dict[str, Any], said: str
+) -> None:
+    sound = {
+        **CHART,
+        "values.yaml": "color: red\nreplicas: 2\n",
+        "values.schema.json": '{"properties": {"replicas": {"type": "integer"}}}',
+        "templates/settings.yaml": 'level: {{ (.Values.log).level | default "info" }}\n',
+    }
+    outcome = []
+    for name, files in (("sound", sound), ("broken", faults.edit(sound, use, with_))):
+        write(tmp_path / name, files)
+        command = [str(tools.helm()), "template", str(tmp_path / name)]
+        outcome.append(subprocess.run(command, check=False, capture_output=True, timeout=60, text=True))
+    assert (outcome[0].returncode, outcome[1].returncode) == (0, 1), outcome
+    assert said in outcome[1].stderr
 
 
 def test_files_of_the_workspace(cluster: ClusterHandle, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,8 @@ CASES: list[list[Use]] = [
     [("flapping_pod", {**WEB, "every": 8, "down": 4})],
     [("growing_traffic", {"namespace": "", "service": "web", "path": "/ready", "body": "", "last": 20, "seconds": 20})],
     [("log_to_file", WEB)],
+    [("custom_metric", {"autoscaler": "web", "metric": "num_request_waiting"})],
+    [("device_selector", {"claim": "gpu", "expression": 'device.capacity["gpu.lab"].memory.isGreaterThan(quantity("80Gi"))'})],
 ]
 SELECTOR: Use = ("service_selector", {"service": "web", "value": "wbe"})
 
@@ -161,7 +163,7 @@ class Bench:
         self.before: list[Json] = []  # revisions that were good
         for space, uses in self.cases:
             broken = sound(space, image)
-            prepare = {"memory_leak": _serve_model, "shared_rwo_volume": _share_claim}.get(uses[0][0])
+            prepare = PREPARE.get(uses[0][0])
             if prepare:
                 prepare(broken)
             if uses[0][0] == "bad_revision":
@@ -253,6 +255,38 @@ def _share_claim(objects: list[Json]) -> None:
     spec["template"]["spec"]["containers"][0]["volumeMounts"].append({"name": "cache", "mountPath": "/cache"})
 
 
+def _ask_for_requests(objects: list[Json]) -> None:
+    """Let the autoscaler scale by a metric of the pods."""
+    metric = {"metric": {"name": "num_requests_waiting"}, "target": {"type": "AverageValue", "averageValue": "1"}}
+    objects[7]["spec"]["metrics"] = [{"type": "Pods", "pods": metric}]
+
+
+def _claim_device(objects: list[Json]) -> None:
+    """Let the pods claim one of two devices that a driver offers."""
+    space = objects[0]["metadata"]["name"]
+    devices = [{"name": f"gpu-{n}", "capacity": {"memory": {"value": "24Gi"}}} for n in range(2)]
+    pool = {"name": space, "generation": 1, "resourceSliceCount": 1}
+    request = {"name": "gpu", "exactly": {"deviceClassName": space}}
+    made = {"apiVersion": "resource.k8s.io/v1", "metadata": {"name": space}}
+    pod = objects[-1]["spec"]["template"]["spec"]
+    pod["resourceClaims"] = [{"name": "gpu", "resourceClaimTemplateName": "gpu"}]
+    pod["containers"][0]["resources"]["claims"] = [{"name": "gpu"}]
+    objects[1:1] = [
+        {**made, "kind": "DeviceClass", "spec": {"selectors": [{"cel": {"expression": 'device.driver == "gpu.lab"'}}]}},
+        {
+            **made,
+            "kind": "ResourceSlice",
+            "spec": {"driver": "gpu.lab", "pool": pool, "allNodes": True, "devices": devices},
+        },
+        {
+            **made,
+            "kind": "ResourceClaimTemplate",
+            "metadata": {"name": "gpu", "namespace": space},
+            "spec": {"spec": {"devices": {"requests": [request]}}},
+        },
+    ]
+
+
 def _placed(use: Use, space: str) -> Use:
     name, with_ = use
     return name, {**with_, "namespace": space} if "namespace" in with_ else with_
@@ -264,6 +298,14 @@ def _serve_model(objects: list[Json]) -> None:
     container["image"] = "registry.lab/model-server:1.0.0"
     container["readinessProbe"]["httpGet"]["path"] = "/v2/health/ready"
     del container["command"], container["args"]
+
+
+PREPARE: dict[str, Callable[[list[Json]], None]] = {
+    "memory_leak": _serve_model,
+    "shared_rwo_volume": _share_claim,
+    "custom_metric": _ask_for_requests,
+    "device_selector": _claim_device,
+}
 
 
 @pytest.fixture

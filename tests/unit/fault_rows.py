@@ -3,81 +3,27 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, NamedTuple
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-from grader.model import Json
+from tests.unit.fault_row import (
+    WEB,
+    Row,
+    deployment,
+    gpus,
+    lifetime,
+    mounts,
+    pod,
+    record,
+    server,
+    service,
+    shm,
+    spec,
+    switches,
+    variable,
+)
 from tests.unit.fault_world import NS, one
 
-WEB = {"deployment": "web"}
-
-
-class Row(NamedTuple):
-    """A use of a fault, and what must then be true of the objects."""
-
-    use: str
-    with_: dict[str, Any]
-    broken: Callable[[list[Json]], bool]
-
-
-def deployment(objects: list[Json]) -> Json:
-    found: Json = one(objects, "Deployment", "web")["spec"]
-    return found
-
-
-def pod(objects: list[Json]) -> Json:
-    found: Json = deployment(objects)["template"]["spec"]
-    return found
-
-
-def server(objects: list[Json]) -> Json:
-    return next(c for c in pod(objects)["containers"] if c["name"] == "server")
-
-
-def service(objects: list[Json]) -> Json:
-    found: Json = one(objects, "Service", "web")["spec"]
-    return found
-
-
-def spec(objects: list[Json], kind: str, name: str) -> Json:
-    found: Json = one(objects, kind, name)["spec"]
-    return found
-
-
-def variable(objects: list[Json], name: str) -> Any:
-    return next((e.get("value") for e in server(objects)["env"] if e["name"] == name), None)
-
-
-def gpus(objects: list[Json]) -> list[Json]:
-    parts = (server(objects)["resources"][part] for part in ("requests", "limits"))
-    return [{k: v for k, v in part.items() if k.startswith("nvidia.com/")} for part in parts]
-
-
-def mounts(objects: list[Json]) -> list[Json]:
-    found: list[Json] = server(objects)["volumeMounts"]
-    return found
-
-
-def shm(objects: list[Json]) -> Any:
-    return next(v["emptyDir"] for v in pod(objects)["volumes"] if v["name"] == "shm")
-
-
-def switches(objects: list[Json], name: str) -> list[Any]:
-    return [variable(objects, "ENABLE_FAULTS"), variable(objects, name)]
-
-
-def lifetime(objects: list[Json]) -> timedelta:
-    secret = one(objects, "Secret", "tls")["stringData"]
-    certificate = x509.load_pem_x509_certificate(secret["tls.crt"].encode())
-    key = load_pem_private_key(secret["tls.key"].encode(), None)
-    assert certificate.public_key() == key.public_key()
-    assert certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    return certificate.not_valid_after_utc - certificate.not_valid_before_utc
-
+TOO_MUCH = 'device.capacity["gpu.lab"].memory.isGreaterThan(quantity("80Gi"))'
 
 NETWORK = [
     Row("service_selector", {"service": "web", "value": "wbe"}, lambda o: service(o)["selector"] == {"app": "wbe"}),
@@ -498,4 +444,47 @@ OVER_TIME = [
         ),
     ),
 ]
-ROWS = [*NETWORK, *SCHEDULING, *CONTAINER, *RIGHTS, *RELIABILITY, *OVER_TIME]
+DELIVERY = [
+    Row(
+        "custom_metric",
+        {"autoscaler": "web", "metric": "vllm:num_request_waiting"},
+        lambda o: (
+            [
+                m.get("pods", {}).get("metric", {}).get("name")
+                for m in spec(o, "HorizontalPodAutoscaler", "web")["metrics"]
+            ]
+            == [None, "vllm:num_request_waiting"]
+        ),
+    ),
+    Row(
+        "device_selector",
+        {"claim": "gpu", "expression": TOO_MUCH},
+        lambda o: (
+            spec(o, "ResourceClaimTemplate", "gpu")["spec"]["devices"]["requests"][0]["exactly"]["selectors"]
+            == [{"cel": {"expression": TOO_MUCH}}]
+        ),
+    ),
+    Row(
+        "stuck_release",
+        {"release": "web"},
+        lambda o: (
+            [
+                (
+                    one(o, "Secret", name)["metadata"]["labels"]["status"],
+                    record(one(o, "Secret", name))["info"]["status"],
+                )
+                for name in ("sh.helm.release.v1.web.v9", "sh.helm.release.v1.web.v10")
+            ]
+            == [("superseded", "superseded"), ("pending-upgrade", "pending-upgrade")]
+        ),
+    ),
+    Row(
+        "alert_metric",
+        {"config_map": "rules", "metric": "inference_requests_total", "renamed": "nv_inference_request_success"},
+        lambda o: (
+            one(o, "ConfigMap", "rules")["data"]["alerts.yaml"].count("nv_inference_request_success{") == 2
+            and "inference_requests_total_by_me" in one(o, "ConfigMap", "rules")["data"]["alerts.yaml"]
+        ),
+    ),
+]
+ROWS = [*NETWORK, *SCHEDULING, *CONTAINER, *RIGHTS, *RELIABILITY, *OVER_TIME, *DELIVERY]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -154,7 +156,15 @@ def _rest() -> list[Json]:
             "autoscaling/v2",
             "HorizontalPodAutoscaler",
             "web",
-            spec={"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 5},
+            spec={
+                "scaleTargetRef": target,
+                "minReplicas": 2,
+                "maxReplicas": 5,
+                "metrics": [
+                    {"type": "Resource", "resource": {"name": "cpu"}},
+                    {"type": "Pods", "pods": {"metric": {"name": "vllm:num_requests_waiting"}}},
+                ],
+            },
         ),
         _object(
             "v1",
@@ -171,9 +181,46 @@ def _rest() -> list[Json]:
     ]
 
 
+def _release(version: int, status: str) -> Json:
+    record = {"name": "web", "version": version, "info": {"status": status, "description": "Upgrade complete"}}
+    packed = base64.b64encode(gzip.compress(json.dumps(record).encode(), mtime=0))
+    name, labels = f"sh.helm.release.v1.web.v{version}", {"name": "web", "owner": "helm", "version": str(version)}
+    secret = _object(
+        "v1", "Secret", name, type="helm.sh/release.v1", data={"release": base64.b64encode(packed).decode()}
+    )
+    secret["metadata"]["labels"] = {**labels, "status": status}
+    return secret
+
+
+RULES = """\
+groups:
+- name: serving
+  rules:
+  - alert: ErrorBudget
+    expr: rate(inference_requests_total{code="500"}[5m]) / rate(inference_requests_total{}[5m]) > 0.01
+  - record: inference_requests_total_by_me
+    expr: sum(up)
+"""
+
+
+def _delivery() -> list[Json]:
+    request = {"name": "gpu", "exactly": {"deviceClassName": "gpu.lab"}}
+    return [
+        _object(
+            "resource.k8s.io/v1",
+            "ResourceClaimTemplate",
+            "gpu",
+            spec={"spec": {"devices": {"requests": [request]}}},
+        ),
+        _object("v1", "ConfigMap", "rules", data={"alerts.yaml": RULES}),
+        _release(9, "superseded"),
+        _release(10, "deployed"),
+    ]
+
+
 def healthy() -> list[Json]:
     """Return new manifests, the same each time."""
-    return [*_workloads(), *_network(), *_rest()]
+    return [*_workloads(), *_network(), *_rest(), *_delivery()]
 
 
 def one(objects: list[Json], kind: str, name: str) -> Json:

@@ -19,7 +19,8 @@ from labs.course.load import load_course
 from labs.errors import DataError
 from labs.inject import faults, files, manifests
 from tests.unit.course_sample import spoiled, write_course
-from tests.unit.fault_rows import ROWS, WEB, Row
+from tests.unit.fault_row import WEB, Row
+from tests.unit.fault_rows import ROWS
 from tests.unit.fault_world import NS, healthy
 
 S = "3-services/no-answer/scenario.yaml"
@@ -138,6 +139,12 @@ def test_three_to_five_faults_in_any_order_are_the_same_breakage(data: st.DataOb
         ("wrong_upstream", {**WEB, "env": "LIMIT", "to": "x"}, "no variable `LIMIT` with a value"),
         ("dns_policy", {**WEB, "policy": "None"}, "go together"),
         ("headless_missing", {"statefulset": "store", "service": "web"}, "there is a Service `web`, which"),
+        ("custom_metric", {"autoscaler": "web", "metric": "x", "of": "y"}, "has no metric `y`"),
+        ("device_selector", {"claim": "gpu", "expression": "false", "request": "no"}, "has no request `no`"),
+        ("device_selector", {"claim": "none", "expression": "false"}, "finds no ResourceClaim `none`"),
+        ("stuck_release", {"release": "wbe"}, "have no release `wbe`"),
+        ("alert_metric", {"config_map": "rules", "metric": "nothing", "renamed": "x"}, "names no metric `nothing`"),
+        ("alert_metric", {"config_map": "rules", "metric": "up", "renamed": "x", "key": "a"}, "has no key `a`"),
     ],
 )
 def test_a_fault_that_does_not_fit_says_why(use: str, with_: dict[str, Any], said: str) -> None:
@@ -177,7 +184,18 @@ spec:
           limits: {memory: 1Gi, nvidia.com/gpu: 1}
         # the end
 """
-FILES = {"prod/kustomization.yaml": OVERLAY, "base/web.yaml": MANIFEST, "scale.yaml": "metadata: {name: web}\n"}
+VALUES = "replicas: 2  # two\nimage: {tag: '1.0'}\n"
+CHART = """\
+endpoint: {{ (.Values.tracing).endpoint | default "http://otel:4317" | quote }}
+level: {{ default "info" .Values.log.level }}
+"""
+FILES = {
+    "prod/kustomization.yaml": OVERLAY,
+    "base/web.yaml": MANIFEST,
+    "scale.yaml": "metadata: {name: web}\n",
+    "values.yaml": VALUES,
+    "templates/web.yaml": CHART,
+}
 PROD, BASE = {"file": "prod/kustomization.yaml"}, {"file": "base/web.yaml"}
 EDITS: list[tuple[str, dict[str, Any], str, str]] = [
     ("patch_target", {**PROD, "name": "wbe"}, "Deployment, name: web}", "Deployment, name: wbe}"),
@@ -200,6 +218,20 @@ EDITS: list[tuple[str, dict[str, Any], str, str]] = [
         BASE,
         "limits: {memory: 1Gi, nvidia.com/gpu: 1}",
         "{limits: {memory: 1Gi}, requests: {nvidia.com/gpu: 1}}",
+    ),
+    ("values_type", {"file": "values.yaml", "key": "replicas", "value": "two"}, "replicas: 2 ", "replicas: two "),
+    ("values_type", {"file": "values.yaml", "key": "image.tag", "value": 1.0}, "'1.0'", "1.0"),
+    (
+        "template_default",
+        {"file": "templates/web.yaml", "value": "tracing.endpoint"},
+        '(.Values.tracing).endpoint | default "http://otel:4317" | quote',
+        ".Values.tracing.endpoint | quote",
+    ),
+    (
+        "template_default",
+        {"file": "templates/web.yaml", "value": "log.level"},
+        'default "info" .Values.log.level',
+        ".Values.log.level",
     ),
 ]
 
@@ -231,6 +263,8 @@ def test_faults_over_files_go_together_in_any_order() -> None:
         ("hash_suffix_off", BASE, "generates nothing"),
         ("replicas_in_overlay", {**BASE, "name": "wbe"}, "has no workload `wbe`"),
         ("gpu_requests_only", {**BASE, "resource": "amd.com/gpu"}, "asks for `amd.com/gpu`"),
+        ("values_type", {"file": "values.yaml", "key": "image.no", "value": 1}, "has no value `image.no`"),
+        ("template_default", {"file": "templates/web.yaml", "value": "no.no"}, "does not use `.Values.no.no`"),
     ],
 )
 def test_a_fault_that_does_not_fit_the_files_says_why(use: str, with_: dict[str, Any], said: str) -> None:

@@ -20,17 +20,11 @@ ROWS = 90
 ABSENT = {
     9: "needs the Gateway API and a controller for it",
     64: "breaks the metrics of every task on the cluster, not of one",
-    65: "needs a metrics adapter",
     70: "needs a device plugin that runs as a DaemonSet; the engine's pools are simulated or made by the provider",
-    73: "needs a DRA driver",
-    77: "a Helm release is a Secret, which a scenario brings in `broken/`; a chart needs the `helm` program",
-    78: "as 77",
-    79: "as 77",
     82: "needs Flux",
     83: "needs Flux",
     84: "needs Argo CD",
     85: "needs a GitOps controller",
-    87: "needs Prometheus rules in the cluster",
     88: "needs Alertmanager",
     90: "needs an OpenTelemetry collector",
 }
