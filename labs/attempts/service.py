@@ -296,6 +296,11 @@ class Tasks:
         with self._bench(scenario_id, silent) as bench:
             return symptoms.wait_broken(bench.api, bench.scenario)
 
+    def await_started(self, scenario_id: str) -> None:
+        """Wait for the pods that a start or a reset has just made, as a learner would without knowing (prove)."""
+        with self._bench(scenario_id, silent) as bench:
+            symptoms.wait_started(bench.api, bench.namespaces)
+
     def lost(self) -> str:
         """Return why nothing can be asked any more: no answer, or another cluster; empty while ours answers."""
         try:

@@ -7,13 +7,17 @@ own (`broken/`) have no declared symptom; what they do, the checks tell.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 
+from grader.model import Json
 from labs.course.models import Fault, Scenario
 from labs.inject import faults, timeline
 from labs.inject.api import Api
 from labs.inject.faults._seen import World
 
 SHOWN_WITHIN = 60.0
+STARTED_WITHIN = 10.0
+_STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 _CORE = {"Event": "v1"}  # kinds that two groups have
 
 
@@ -86,6 +90,32 @@ def wait_broken(api: Api, scenario: Scenario, *, seconds: float = SHOWN_WITHIN, 
     if not api.wait(ended, seconds=timeline.due(scenario) + seconds, every=every) or phase == "Failed":
         late.append(f"timed faults: the pod {timeline.ACTOR}, which brings them, is {phase}")
     return late + wait_shown(api, [f for f in timed if not f.unseen], spaces, seconds=seconds, every=every)
+
+
+def wait_started(api: Api, namespaces: Sequence[str], *, seconds: float = STARTED_WITHIN) -> None:
+    """Wait until no pod that was made within the last `seconds` is still being started; older ones are stuck.
+
+    A fix that comes before a container has read its Secret mends what it should not: nobody but a program is so quick.
+
+    Raises:
+        ClusterError: The cluster does not answer.
+    """
+    pod = api.resource("v1", "Pod")
+
+    def started() -> bool:
+        since = datetime.now(UTC) - timedelta(seconds=seconds)
+        return not any(_is_starting(p, since) for space in namespaces for p in api.items(pod, space))
+
+    api.wait(started, seconds=seconds, every=0.3)
+
+
+def _is_starting(pod: Json, since: datetime) -> bool:
+    meta, status = pod["metadata"], pod.get("status") or {}
+    if meta.get("deletionTimestamp") or datetime.fromisoformat(meta["creationTimestamp"]) < since:
+        return False
+    states = [s.get("state") or {} for s in status.get("containerStatuses") or []]
+    created = states and not any((state.get("waiting") or {}).get("reason") in _STARTING for state in states)
+    return bool(pod["spec"].get("nodeName")) and not created
 
 
 def _world(api: Api, wanted: Iterable[Fault], namespaces: Sequence[str]) -> World:

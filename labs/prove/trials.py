@@ -132,6 +132,7 @@ class Trials:
             random.Random(f"{self.how.seed} {self.id} {self.round}").shuffle(tries)  # noqa: S311 - an order, no secret
         for number, item in enumerate(tries, 1):
             with self._trial(item.name) as said:
+                self.tasks.await_started(self.id)
                 if timeline.due(self.scenario):
                     self.tasks.await_faults(self.id)  # a fix that comes before its fault mends nothing
                 self._apply(item.fix)

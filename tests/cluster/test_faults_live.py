@@ -42,6 +42,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
 """
 WEB = {"deployment": "web"}
+BIG = 'device.capacity["gpu.lab"].memory.isGreaterThan(quantity("80Gi"))'
 Use = tuple[str, dict[str, Any]]
 CASES: list[list[Use]] = [
     [
@@ -89,7 +90,12 @@ CASES: list[list[Use]] = [
     [("growing_traffic", {"namespace": "", "service": "web", "path": "/ready", "body": "", "last": 20, "seconds": 20})],
     [("log_to_file", WEB)],
     [("custom_metric", {"autoscaler": "web", "metric": "num_request_waiting"})],
-    [("device_selector", {"claim": "gpu", "expression": 'device.capacity["gpu.lab"].memory.isGreaterThan(quantity("80Gi"))'})],
+    [
+        (
+            "device_selector",
+            {"claim": "gpu", "expression": 'device.capacity["gpu.lab"].memory.isGreaterThan(quantity("80Gi"))'},
+        )
+    ],
 ]
 SELECTOR: Use = ("service_selector", {"service": "web", "value": "wbe"})
 

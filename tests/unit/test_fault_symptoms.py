@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from grader.model import Json
 from labs.course.load import load_course
 from labs.inject import faults
 from labs.inject.api import Api, Resource
-from labs.inject.symptoms import wait_broken
+from labs.inject.symptoms import wait_broken, wait_started
 from tests.unit.course_sample import spoiled, write_course
 
 WEB = {"deployment": "web"}
@@ -160,3 +161,39 @@ def test_timed_faults_are_waited_for_and_then_seen(tmp_path: Path) -> None:
     assert late == ["timed faults: the pod deploy-bot, which brings them, is Running"]
     late, _ = broken(tmp_path / "failed", f"{IMAGE}\n  at: 5s", {"bot": "Failed", **pod()})
     assert [words.partition(":")[0] for words in late] == ["timed faults", "image_tag"]
+
+
+def young(seconds: float, *, node: str = "cpu-1", deleted: bool = False, **server: Any) -> dict[str, list[Json]]:
+    """Return a pod that was made so many seconds ago; without `server` no container has a status."""
+    meta = {"creationTimestamp": (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    meta |= {"deletionTimestamp": meta["creationTimestamp"]} if deleted else {}
+    status = {"containerStatuses": [server]} if server else {}
+    return {"Pod": [{"metadata": meta, "spec": {"nodeName": node} if node else {}, "status": status}]}
+
+
+CREATING: dict[str, Any] = {"state": {"waiting": {"reason": "ContainerCreating"}}}
+
+
+@pytest.mark.parametrize(
+    ("first", "looks"),
+    [
+        (young(2), 2),
+        (young(2, **CREATING), 2),
+        (young(2, state={"waiting": {"reason": "PodInitializing"}}), 2),
+        (young(600, **CREATING), 1),  # stuck: this is what it is to look like
+        (young(2, node=""), 1),
+        (young(2, deleted=True), 1),
+        (young(2, **WAITS), 1),
+        ({"Pod": []}, 1),
+    ],
+)
+def test_a_fix_waits_for_pods_that_are_being_started(first: dict[str, Any], looks: int) -> None:
+    api = Slow(first, young(3, state={"running": {}}))
+    wait_started(api, ["shop"], seconds=100)
+    assert api.looks == looks
+
+
+def test_a_pod_that_is_not_started_in_time_is_left_alone() -> None:
+    api = Slow(young(0, **CREATING))
+    wait_started(api, ["shop"], seconds=5)
+    assert api.looks > 5

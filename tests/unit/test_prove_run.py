@@ -66,6 +66,7 @@ class Tasks:
         self.gone = False
         self.comes: list[str] = []  # what shows only after it was waited for
         self.awaited: list[str] = []
+        self.started: set[str] = set()
 
     @property
     def course(self) -> Any:
@@ -93,6 +94,9 @@ class Tasks:
         self.said.append(f"await {name}")
         return self.comes
 
+    def await_started(self, name: str) -> None:
+        self.started.add(name)
+
     def start(self, name: str, **_: Any) -> None:
         self.typed[name] = set()
         self.most = max(self.most, len(self.typed))
@@ -119,6 +123,8 @@ class Tasks:
 
     def apply_fix(self, name: str, fix: Fix) -> None:
         self.said.append(f"{name} {fix.id}")
+        assert name in self.started, "pods were still being started"
+        self.started.remove(name)
         if fix.id == self.interrupted_by:
             raise KeyboardInterrupt
         if fix.id == self.lost_by:
