@@ -1,6 +1,6 @@
 """Puts what the learner changed, and what came close, into a report. Called by `labs.attempts.service` after a grading.
 
-It asks the cluster for the few objects that were written, and nothing when nothing was. It never raises for what is in
+It asks the cluster for the few objects that were written or are at fault. It never raises for what is in
 or about the cluster: a report without coaching is still a report.
 """
 
@@ -25,6 +25,7 @@ from labs.coaching import audit, touched
 from labs.coaching.audit import Write
 from labs.coaching.faulty import Fault, faults
 from labs.coaching.nearmiss import Manifest, View, near_misses
+from labs.coaching.unused import LARGEST_FILE, Mine, unused
 from labs.course.models import Scenario
 from labs.inject import manifests
 from labs.inject.manifests import CLUSTER_SCOPED
@@ -32,7 +33,6 @@ from labs.inject.normal import is_derived
 
 MOST_MISSES = 4
 MOST_CHANGES = 100
-LARGEST_FILE = 256 * 1024  # bytes of a manifest that is read from the workspace
 WORKERS = 8
 _MAKERS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"})
 
@@ -68,7 +68,7 @@ def coach(report: Report, task: Task, cluster: Cluster) -> Report:
     where = faults(task.scenario) if not report.passed else []
     kinds = cache(lambda: manifests.kinds(task.scenario))  # reads files, so once, and only when it is asked
     writes = _written(task, where, kinds)
-    live = _read(cluster, _wanted(task, writes, where)) if writes or task.log is None else []
+    live = _read(cluster, _wanted(task, writes, where)) if writes or where or task.log is None else []
     if task.log is None:
         writes = list(_from_objects(live, task.since))
     changes = [_change(write, live, task.since) for write in writes if _own(write.object, task, kinds)]
@@ -79,10 +79,16 @@ def coach(report: Report, task: Task, cluster: Cluster) -> Report:
     return report.model_copy(
         update={
             "changes": changes[-MOST_CHANGES:],
-            "coaching": near_misses(view)[:MOST_MISSES] if writes and not report.passed else [],
+            "coaching": [] if report.passed else _coaching(report, task, view, cluster)[:MOST_MISSES],
             "time_to_first_change": (first - task.started).total_seconds() if first else None,
         }
     )
+
+
+def _coaching(report: Report, task: Task, view: View, cluster: Cluster) -> list[str]:
+    shipped = list(_files(task.scenario.folder / "workspace"))
+    mine = Mine(task.scenario, report, task.workspace, view, shipped, logged=task.log is not None)
+    return [*(near_misses(view) if view.writes else []), *unused(mine, cluster)]
 
 
 def _own(named: Named, task: Task, kinds: Callable[[], list[str]]) -> bool:
@@ -160,12 +166,16 @@ def _manifests(task: Task, cluster: Cluster) -> Iterator[Manifest]:
             yield from (Manifest(f"what {folder} renders", obj) for obj in cluster.render(folder))
         except GraderError:
             continue
-    if rendered or not task.workspace.is_dir():
-        return
-    for path in sorted(task.workspace.rglob("*.y*ml"))[:200]:
+    if not rendered:
+        yield from _files(task.workspace)
+
+
+def _files(folder: Path) -> Iterator[Manifest]:
+    """Yield the objects that are written in the files of a folder, if there is one."""
+    for path in sorted(folder.rglob("*.y*ml"))[:200]:
         if ".git" in path.parts or path.is_symlink() or path.stat().st_size > LARGEST_FILE:
             continue
-        yield from _documents(path, str(path.relative_to(task.workspace)))
+        yield from _documents(path, str(path.relative_to(folder)))
 
 
 def _documents(path: Path, name: str) -> Iterator[Manifest]:

@@ -39,13 +39,15 @@ class Manifest:
     object: Json
     whole: bool = True
 
+    def describes(self, fault: Fault) -> bool:
+        """Whether it is of the object that has the fault."""
+        meta = self.object.get("metadata") or {}
+        return (self.object.get("kind"), meta.get("name")) == (fault.object.kind, fault.object.name)
+
     def keeps(self, fault: Fault) -> bool:
         """Whether it would bring the fault back."""
-        meta = self.object.get("metadata") or {}
-        if (self.object.get("kind"), meta.get("name")) != (fault.object.kind, fault.object.name):
-            return False
         known = fault.broken is not None or self.whole
-        return known and value_of(self.object, fault.path) == fault.broken
+        return self.describes(fault) and known and value_of(self.object, fault.path) == fault.broken
 
 
 @dataclass(slots=True)
