@@ -150,7 +150,7 @@ def prove(
     session.err.write(_announced(choice, len(chosen), drawn, repeat))
     report = _run(session, tasks, chosen, repeat=repeat, parallel=parallel, seed=drawn)
     written = _written(report, drawn) if every else []
-    data = {**report.to_json(), "seed": drawn, "repeat": repeat, "parallel": parallel, "choice": choice}
+    data = {**report.to_json(), "seed": drawn, "repeat": repeat, "choice": choice}
     session.show(data, proofs(session.out, report) + "".join(f"\nwritten: {path}" for path in written))
     return 0 if report.proved else 1
 

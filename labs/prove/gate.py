@@ -81,7 +81,8 @@ def prove(
             run.one(scenario, how)
     except CancelledError:
         pass
-    return ProveReport(handle.name, handle.provider, handle.capabilities.gpu, list(proofs.values()), clock() - begin)
+    found = list(proofs.values())
+    return ProveReport(handle.name, handle.provider, handle.capabilities.gpu, found, clock() - begin, parallel)
 
 
 def runs_alone(scenario: Scenario) -> bool:

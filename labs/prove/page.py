@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,9 @@ from labs.prove.report import Proof, ProveReport
 NAME = "prove-report"
 
 
-def write(report: ProveReport, folder: Path, *, seed: int, now: datetime | None = None) -> list[Path]:
+def write(
+    report: ProveReport, folder: Path, *, seed: int, now: datetime | None = None, cpus: int | None = None
+) -> list[Path]:
     """Write both files; return them.
 
     Args:
@@ -25,19 +28,21 @@ def write(report: ProveReport, folder: Path, *, seed: int, now: datetime | None 
         folder: Where to, normally `docs/` of a checkout.
         seed: Of the order, to repeat the run.
         now: When (UTC); default: now.
+        cpus: How many CPUs the machine has; default: this one's.
     """
+    cpus = cpus or os.cpu_count() or 1
     day = (now or datetime.now(UTC)).date().isoformat()
-    data = clean({"day": day, "seed": seed, **report.to_json()})
+    data = clean({"day": day, "seed": seed, "cpus": cpus, **report.to_json()})
     files = {
         folder / f"{NAME}.json": json.dumps(data, indent=1, ensure_ascii=False) + "\n",
-        folder / f"{NAME}.md": clean(page(report, day=day, seed=seed)),
+        folder / f"{NAME}.md": clean(page(report, day=day, seed=seed, cpus=cpus)),
     }
     for path, text in files.items():
         path.write_text(text, encoding="utf-8")
     return list(files)
 
 
-def page(report: ProveReport, *, day: str, seed: int) -> str:
+def page(report: ProveReport, *, day: str, seed: int, cpus: int) -> str:
     """Return the report as Markdown: a table of all scenarios, then what caught each wrong fix and each mutant."""
     proved = sum(p.proved for p in report.proofs)
     trials = sum(len(p.trials) for p in report.proofs)
@@ -47,6 +52,7 @@ def page(report: ProveReport, *, day: str, seed: int) -> str:
         "",
         f"{proved} of {len(report.proofs)} scenarios, {trials} trials, {_minutes(report.seconds)}, on {day}.",
         f"Provider {report.provider}, GPU pool: {report.gpu}; seed {seed}, rounds: {rounds}.",
+        f"{report.parallel} at once on {cpus} CPUs, those that must run alone after them.",
         "Made by `labs prove --all`.",
         "",
         "| scenario | | trials | wrong fixes | steps left out | start | check | reset | all |",

@@ -91,6 +91,7 @@ class ProveReport:
         gpu: Kind of its GPU pool.
         proofs: One for each scenario.
         seconds: How long the run took.
+        parallel: How many scenarios were proved at once.
     """
 
     cluster: str
@@ -98,6 +99,7 @@ class ProveReport:
     gpu: str
     proofs: list[Proof] = field(default_factory=list)
     seconds: float = 0.0
+    parallel: int = 1
 
     @property
     def proved(self) -> bool:
@@ -116,5 +118,6 @@ class ProveReport:
             "gpu": self.gpu,
             "proved": self.proved,
             "seconds": round(self.seconds, 1),
+            "parallel": self.parallel,
             "proofs": proofs,
         }

@@ -199,10 +199,11 @@ def test_the_page_names_everything_and_no_path_of_this_machine(tmp_path: Path, m
     monkeypatch.setenv("LABS_STATE", str(tmp_path / "state"))
     trials = [Trial("start", True, "", 1.0), Trial("wrong x", False, f"no {tmp_path}/state/clusters/y", 2.0)]  # noqa: FBT003 - data
     skipped = Proof("gpu-one", "d", skipped="needs a GPU pool")
-    report = ProveReport("lab", "engine", "none", [Proof("one", "d", trials), skipped], 63.0)
-    markdown, data = (path for path in reversed(page.write(report, tmp_path, seed=7, now=NOW)))
+    report = ProveReport("lab", "engine", "none", [Proof("one", "d", trials), skipped], 63.0, 4)
+    markdown, data = (path for path in reversed(page.write(report, tmp_path, seed=7, now=NOW, cpus=2)))
     text = markdown.read_text()
     assert "0 of 2 scenarios, 2 trials, 1 min 03 s, on 2026-01-31." in text
+    assert "Provider engine, GPU pool: none; seed 7, rounds: 1.\n4 at once on 2 CPUs" in text
     assert "| one | **not proved** | 2 | 1 | 0 | 1.0 |" in text
     assert "✗ wrong x: no STATE/clusters/y" in text
     assert "not applicable: needs a GPU pool" in text
