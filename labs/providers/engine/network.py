@@ -101,8 +101,12 @@ def make_bridge(layout: Layout, addresses: Addresses) -> None:
 
 
 def connect_node(layout: Layout, addresses: Addresses, node: str, number: int) -> None:
-    """Lay the link between the bridge and a node's namespace, and the host's route to the node's pods."""
+    """Lay the link between the bridge and a node's namespace, and the host's route to the node's pods.
+
+    The kernel takes links of a dead namespace away when it comes to it; one of this name that is left goes first.
+    """
     veth = addresses.veth(number)
+    delete_link(veth)
     batch = [
         f"link add {veth} type veth peer name eth0 netns {layout.namespace(node, 'net')}",
         f"link set {veth} master {addresses.bridge} up",

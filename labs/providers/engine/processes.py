@@ -41,8 +41,9 @@ def run_tool(argv: Sequence[str], *, stdin: str = "", timeout: float = 30, env: 
     except subprocess.TimeoutExpired as error:
         raise EngineError(f"{argv[0]} did not end within {timeout:.0f} s", hint="run `labs doctor`") from error
     if done.returncode != 0:
-        words = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
-        raise EngineError(f"{' '.join(argv[:4])} … failed: {words}", hint="run `labs doctor`")
+        # `ip -batch` says why in the last line but one, and where in the last.
+        words = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-2:]
+        raise EngineError(f"{' '.join(argv[:4])} … failed: {'; '.join(words)}", hint="run `labs doctor`")
     return done.stdout
 
 
