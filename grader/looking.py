@@ -22,7 +22,7 @@ from grader.errors import ExpressionError, GraderError, Unanswered
 from grader.finding import Finding, Scene
 from grader.guards import Baseline
 from grader.model import TIMED_KINDS, Check, Guard, Outcome, Sustained, Triggered
-from grader.settle import BUDGET, QUIET, SCRAPED, Pace, Watch
+from grader.settle import BUDGET, LOGGED, QUIET, SCRAPED, Pace, Watch
 from grader.snapshot import Question, Snapshot
 from grader.text import clean
 from grader.track import CONFIRM, Track
@@ -200,8 +200,8 @@ class Grading:
     @property
     def _pace(self) -> Pace:
         # An author whose servers start slowly says so with `settle_seconds`: a third of it may go into one start.
-        scraped = any(track.check.metric is not None and not track.finding.passed for track in self.plain)
-        return Pace(max(BUDGET, self.settle / 3), self._slow, SCRAPED if scraped else QUIET)
+        rest = max((_rest(track.check) for track in self.plain if not track.finding.passed), default=QUIET)
+        return Pace(max(BUDGET, self.settle / 3), self._slow, rest)
 
     def _doubt(self, snapshot: Snapshot) -> list[str]:
         """Take back passes that may rest on pods of an older spec, because no controller has seen the new one."""
@@ -340,3 +340,10 @@ def _safely(check: Check, scene: Scene) -> Finding:
 
 def _with_hint(error: GraderError) -> str:
     return clean(f"{error.message}{f' (hint: {error.hint})' if error.hint else ''}", 600)
+
+
+def _rest(check: Check) -> float:
+    """Return how many seconds after the last change a check that fails may still pass by itself."""
+    if check.metric is not None:
+        return SCRAPED
+    return LOGGED if check.log is not None and check.log.present else QUIET

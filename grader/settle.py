@@ -26,6 +26,10 @@ QUIET = 5.0
 SCRAPED = 12.0
 """The same where a Prometheus is asked: it hears of pods up to five seconds late, and its rates look back for eight."""
 
+LOGGED = 15.0
+"""The same where a line of a log is missing: a client that met a server too early may wait ten seconds before it tries
+again."""
+
 STARTUP = 7.0
 """Least seconds a container that runs is given to become ready, whatever its probes say: servers load libraries."""
 

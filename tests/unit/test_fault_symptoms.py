@@ -175,22 +175,27 @@ CREATING: dict[str, Any] = {"state": {"waiting": {"reason": "ContainerCreating"}
 
 
 @pytest.mark.parametrize(
-    ("first", "looks"),
+    ("age", "given", "looks"),
     [
-        (young(2), 2),
-        (young(2, **CREATING), 2),
-        (young(2, state={"waiting": {"reason": "PodInitializing"}}), 2),
-        (young(600, **CREATING), 1),  # stuck: this is what it is to look like
-        (young(2, node=""), 1),
-        (young(2, deleted=True), 1),
-        (young(2, **WAITS), 1),
-        ({"Pod": []}, 1),
+        (2, {}, 2),
+        (2, CREATING, 2),
+        (2, {"state": {"waiting": {"reason": "PodInitializing"}}}, 2),
+        (600, CREATING, 1),  # stuck: this is what it is to look like
+        (2, {"node": ""}, 1),
+        (2, {"deleted": True}, 1),
+        (2, WAITS, 1),
     ],
 )
-def test_a_fix_waits_for_pods_that_are_being_started(first: dict[str, Any], looks: int) -> None:
-    api = Slow(first, young(3, state={"running": {}}))
+def test_a_fix_waits_for_pods_that_are_being_started(age: float, given: dict[str, Any], looks: int) -> None:
+    api = Slow(young(age, **given), young(3, state={"running": {}}))
     wait_started(api, ["shop"], seconds=100)
     assert api.looks == looks
+
+
+def test_a_fix_does_not_wait_where_there_are_no_pods() -> None:
+    api = Slow({"Pod": []})
+    wait_started(api, ["shop"], seconds=100)
+    assert api.looks == 1
 
 
 def test_a_pod_that_is_not_started_in_time_is_left_alone() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from grader.cluster import HttpAnswer, HttpRequest
-from grader.fake_cluster import FakeCluster
+from grader.fake_cluster import FakeCluster, Inside
 from grader.model import Check, Guard, Outcome
 from tests.unit.grader_world import NOW, NS, Clock, ago, deployment, hold_check, http_check, pod, ready_check, run, web
 
@@ -358,6 +358,24 @@ def test_what_a_prometheus_sees_late_is_waited_for_after_a_change_and_not_withou
     clock = Clock(cluster)
     clock.at(arrives, lambda: answers.update(value="1"))
     check = Check.model_validate({"id": "up", "about": "It is up", "metric": {"query": "up", "is": "== 1"}})
+    (verdict,) = run(cluster, [check], clock).checks
+    assert verdict.outcome is Outcome(outcome)
+    assert clock.passed <= at_most
+
+
+@pytest.mark.parametrize(("started", "arrives", "outcome", "at_most"), [(2, 11, "passed", 14), (60, 11, "failed", 3)])
+def test_a_line_of_a_log_is_waited_for_after_a_change_and_not_without_one(
+    started: float, arrives: float, outcome: str, at_most: float
+) -> None:
+    """A client that met its server too early hangs until its own time is out, and tries again."""
+    runs = {"running": {"startedAt": ago(started)}}
+    ready = pod(containerStatuses=[{"name": "c", "ready": True, "state": runs}])
+    logs = {ready["metadata"]["name"]: "waits: connection refused"}
+    cluster = FakeCluster([ready], inside=Inside(logs=logs), now=NOW)
+    clock = Clock(cluster)
+    clock.at(arrives, lambda: logs.update({ready["metadata"]["name"]: "16 rows reranked"}))
+    log = {"of": {"kind": "Pod", "namespace": NS}, "matches": "rows reranked"}
+    check = Check.model_validate({"id": "works", "about": "It works", "log": log})
     (verdict,) = run(cluster, [check], clock).checks
     assert verdict.outcome is Outcome(outcome)
     assert clock.passed <= at_most
