@@ -86,7 +86,7 @@ def coach(report: Report, task: Task, cluster: Cluster) -> Report:
 
 
 def _coaching(report: Report, task: Task, view: View, cluster: Cluster) -> list[str]:
-    shipped = list(_files(task.scenario.folder / "workspace"))
+    shipped = list(_files(task.scenario.folder / "workspace")) if view.faults else []
     mine = Mine(task.scenario, report, task.workspace, view, shipped, logged=task.log is not None)
     return [*(near_misses(view) if view.writes else []), *unused(mine, cluster)]
 

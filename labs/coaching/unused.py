@@ -95,9 +95,8 @@ def _not_released(mine: Mine) -> Iterator[str]:
     of_charts = [
         name for name in changed if any(PurePosixPath(name).is_relative_to(c) for c in charts) or _is_values(name)
     ]
-    for release in dict.fromkeys(releases):
-        made = [n for n in mine.view.written("create") if n.name.startswith(f"sh.helm.release.v1.{release}.")]
-        if of_charts and not made:
+    for release in dict.fromkeys(releases) if of_charts else ():
+        if not any(n.name.startswith(f"sh.helm.release.v1.{release}.") for n in mine.view.written("create")):
             yield f"you changed {of_charts[0]}, and the release `{release}` was not upgraded since: it does not have it"
 
 

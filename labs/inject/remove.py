@@ -103,21 +103,19 @@ def _release(api: Api, space: _Leaving) -> None:
 def _emptied(api: Api, space: _Leaving, kinds: Sequence[Resource]) -> bool:
     """Delete all objects of these kinds; return whether there were any."""
     lists = api.together(lambda r: api.items(r, space.name), kinds)
-    space.holding = [kind for kind, objects in zip(kinds, lists, strict=True) if objects]
-    space.held = [obj for objects in lists for obj in objects]
-    staying = [
-        (kind, [obj for obj in objects if not obj["metadata"].get("deletionTimestamp")])
-        for kind, objects in zip(kinds, lists, strict=True)
-    ]
-    api.together(lambda item: _delete_kind(api, space.name, *item), [item for item in staying if item[1]])
-    return bool(space.held)
+    found = [(kind, objects) for kind, objects in zip(kinds, lists, strict=True) if objects]
+    space.holding = [kind for kind, _ in found]
+    space.held = [obj for _, objects in found for obj in objects]
+    api.together(lambda item: _delete_kind(api, space.name, *item), found)
+    return bool(found)
 
 
 def _delete_kind(api: Api, namespace: str, kind: Resource, objects: Sequence[Json]) -> None:
-    if kind.collective:  # a busy namespace has hundreds of events
+    staying = [obj for obj in objects if not obj["metadata"].get("deletionTimestamp")]
+    if staying and kind.collective:  # a busy namespace has hundreds of events
         api.delete_all(kind, namespace)
     else:
-        api.together(api.delete, objects)
+        api.together(api.delete, staying)
 
 
 def remove_objects(api: Api, objects: Sequence[Json]) -> None:

@@ -90,12 +90,7 @@ CASES: list[list[Use]] = [
     [("growing_traffic", {"namespace": "", "service": "web", "path": "/ready", "body": "", "last": 20, "seconds": 20})],
     [("log_to_file", WEB)],
     [("custom_metric", {"autoscaler": "web", "metric": "num_request_waiting"})],
-    [
-        (
-            "device_selector",
-            {"claim": "gpu", "expression": 'device.capacity["gpu.lab"].memory.isGreaterThan(quantity("80Gi"))'},
-        )
-    ],
+    [("device_selector", {"claim": "gpu", "expression": BIG})],
 ]
 SELECTOR: Use = ("service_selector", {"service": "web", "value": "wbe"})
 

@@ -35,9 +35,8 @@ def transform(manifests: list[Json], params: Params) -> None:
     """Rename the metric in place."""
     scaler = find(manifests, "HorizontalPodAutoscaler", params.autoscaler, params.namespace)
     metrics = [m[kind]["metric"] for m in scaler["spec"].get("metrics") or [] for kind in _KINDS if kind in m]
-    for metric in metrics:
-        if params.metric == metric["name"]:
-            return
+    if any(metric["name"] == params.metric for metric in metrics):
+        return
     for metric in metrics:
         if params.of in {"", metric["name"]}:
             metric["name"] = params.metric

@@ -30,13 +30,11 @@ class Params(Spec):
 def edit(files: dict[str, str], params: Params) -> None:
     """Take `| default …` and `default …` away from the value, in place."""
     text = text_of(files, params.file)
-    path = rf"\.Values\.{re.escape(params.value)}"
-    guarded = (
-        rf"\(\s*\.Values\.{re.escape(params.value.partition('.')[0])}\s*\)\.{re.escape(params.value.partition('.')[2])}"
-    )
-    if not re.search(rf"{path}\b|{guarded}\b", text):
+    first, _, rest = map(re.escape, params.value.partition("."))
+    use = rf"(?:\.Values\.{re.escape(params.value)}|\(\s*\.Values\.{first}\s*\)\.{rest})"
+    if not re.search(rf"{use}\b", text):
         raise DataError(f"`{params.file}` does not use `.Values.{params.value}`")
     argument = r"(?:\"[^\"]*\"|\([^()]*\)|[^\s|}()]+)"
     plain = f".Values.{params.value}"
-    text = re.sub(rf"(?:{path}|{guarded})\s*\|\s*default\s+{argument}", plain, text)
-    files[params.file] = re.sub(rf"\bdefault\s+{argument}\s+(?:{path}|{guarded})\b", plain, text)
+    text = re.sub(rf"{use}\s*\|\s*default\s+{argument}", plain, text)
+    files[params.file] = re.sub(rf"\bdefault\s+{argument}\s+{use}\b", plain, text)
