@@ -56,7 +56,6 @@ def pool(provider: EngineProvider) -> Iterator[ClusterHandle]:
 def gpus(pool: ClusterHandle) -> Iterator[Kubectl]:
     tool = Kubectl(pool, "gpus")
     tool("create", "namespace", "gpus")
-    eventually(lambda: count(tool) == 2)
     yield tool
     tool("delete", "namespace", "gpus", "--wait=false")
 
@@ -86,6 +85,7 @@ def waits_because(kubectl: Kubectl, name: str) -> str:
 def test_a_pod_gets_the_gpu_it_asks_for_and_others_the_schedulers_words(gpus: Kubectl, tools_image: str) -> None:
     assert gpus.handle.capabilities.gpu == "simulated"
     assert gpus.get("node", "gpu-1")["metadata"]["labels"]["simulated"] == "true"
+    assert count(gpus) == 2, "a cluster that is up does not offer its GPUs"
     gpus.apply(
         wanting("one", tools_image, 1, **TOLERATED),
         wanting("untolerated", tools_image, 1),

@@ -27,7 +27,7 @@ from labs.providers.engine.processes import run_tool, wait_gone
 from labs.providers.engine.record import Record
 from labs.providers.engine.render import render_to
 
-FORMAT = "3"
+FORMAT = "4"
 KEY_LENGTH = 12
 START_SECONDS = 20
 IMPORT_SECONDS = 600

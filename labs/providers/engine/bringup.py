@@ -24,6 +24,7 @@ from labs.providers.engine.plan import ProcessSpec, save_plan
 from labs.providers.engine.processes import run_tool
 from labs.providers.engine.readiness import (
     step,
+    unoffered_gpus,
     unready_components,
     unready_nodes,
     unready_pods,
@@ -36,7 +37,8 @@ from labs.providers.engine.state import reload_plan, start_supervisor
 from labs.providers.profile import NamedProfile
 
 START_SECONDS = 120
-JOINING = ("/kubelet", f"/{gpus.PROCESS}")  # what makes a node join the cluster, and what needs that
+PLUGIN = f"/{gpus.PROCESS}"
+JOINING = ("/kubelet", PLUGIN)  # what makes a node join the cluster, and what needs that
 LEASE_SECONDS = 16
 FIRST_SECONDS = 300
 ADDON_NAMESPACES = ["kube-system", "lab-system"]
@@ -117,7 +119,8 @@ class Bringup:
         with step(self.emit, "addons", "Installing the add-ons"):
             nodes_first = [addons.node_manifest(node) for node in self.nodes(record)]
             addons.apply_all(api, nodes_first + addons.manifests(record, self.supplies.images, layout.pki))
-        self._save_plan(record)
+        # A baked node has no GPUs: those it is said to have are then those that its new kubelet knows of.
+        self._save_plan(record, without=(PLUGIN,))
         self._wait_usable(record, began)
         with step(self.emit, "settle", "Waiting for every add-on", f"≤ {FIRST_SECONDS} s"):
             look = lambda: unready_pods(api, ADDON_NAMESPACES)  # noqa: E731 - it reads as what it waits for
@@ -131,6 +134,10 @@ class Bringup:
         began = time.time()
         self._launch(record, join=True)
         self._wait_usable(record, began)
+        if wanted := {node.name: node.gpus for node in self.profile.nodes if node.gpus}:
+            offered = step(self.emit, "gpus", "Waiting for the GPUs", f"≤ {START_SECONDS} s")
+            with offered, closing(ApiClient(record.addresses.server, self.layout.pki)) as api:
+                wait_until(self.layout, "the GPUs", START_SECONDS, lambda: unoffered_gpus(api, wanted))
 
     def resume(self, record: Record) -> None:
         """Start the supervisor again where only it died: nodes and pods are still there."""
@@ -170,7 +177,7 @@ class Bringup:
         # etcd and the API server start meanwhile.
         with step(self.emit, "nodes", f"Making {len(self.profile.nodes)} nodes"):
             self._make_nodes(record)
-            self._save_plan(record, kubelets=join)
+            self._save_plan(record, without=() if join else JOINING)
         with step(self.emit, "control-plane", "Starting etcd, the control plane and the nodes", f"≤ {START_SECONDS} s"):
             wait_until(layout, "the control plane", START_SECONDS, lambda: unready_components(layout))
 
@@ -200,11 +207,11 @@ class Bringup:
     def _host_processes(self, record: Record) -> list[ProcessSpec]:
         return control_plane.processes(self.layout, record, self.supplies.binaries)
 
-    def _save_plan(self, record: Record, *, kubelets: bool = True) -> None:
+    def _save_plan(self, record: Record, *, without: tuple[str, ...] = ()) -> None:
         specs = self._host_processes(record)
         for node in self.nodes(record):
             own = node.processes(binaries=self.supplies.binaries)
-            specs += [spec for spec in own if kubelets or not spec.name.endswith(JOINING)]
+            specs += [spec for spec in own if not spec.name.endswith(without)]
         save_plan(self.layout.plan, specs)
         reload_plan(self.layout)
 

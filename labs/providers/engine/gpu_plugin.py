@@ -11,7 +11,9 @@ here what is used.
 from __future__ import annotations
 
 import json
+import socket
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 RESOURCE = "nvidia.com/gpu"
 SOCKET = "lab-gpu.sock"
+TAKEN = "gpus.taken"
 KUBELET = "kubelet.sock"
 LOOK_S = 0.5
 REGISTER_S = 60
@@ -85,33 +88,50 @@ class Plugin:
 
     Args:
         folder: The kubelet's folder of plugins, where its socket is and ours will be.
-        state: JSON: `count`, how many GPUs there are, and `lost`, the indices of those that are broken.
+        state: JSON: `count`, how many GPUs there are, and `lost`, the indices of those that are broken. Beside it a
+            socket `gpus.taken` accepts as long as the kubelet knows the GPUs.
     """
 
     def __init__(self, folder: Path, state: Path) -> None:
         self._folder = folder
         self._state = state
         self._classes = _classes()
+        self._taken = threading.Event()
 
     @property
-    def socket(self) -> Path:
+    def path(self) -> Path:
         """Our socket; the kubelet removes it when it starts."""
         return self._folder / SOCKET
 
     def run(self) -> None:
         """Serve until the kubelet restarts; whoever supervises this process starts it again then."""
-        self.socket.unlink(missing_ok=True)
-        with ThreadPoolExecutor(8) as threads:
+        self.path.unlink(missing_ok=True)
+        with ThreadPoolExecutor(8) as threads, socket.socket(socket.AF_UNIX) as taken:
             server = grpc.server(threads)
             server.add_generic_rpc_handlers((self._handlers(),))
-            server.add_insecure_port(f"unix:{self.socket}")
+            server.add_insecure_port(f"unix:{self.path}")
             server.start()
             try:
                 self._register()
-                while self.socket.exists():
+                while self.path.exists() and not self._taken.wait(LOOK_S):
+                    pass
+                if self._taken.is_set():
+                    self._tell(taken)
+                while self.path.exists():
                     time.sleep(LOOK_S)
             finally:
                 server.stop(0)
+
+    def _tell(self, taken: socket.socket) -> None:
+        """Let whoever waits for the GPUs see that the kubelet knows them.
+
+        Until then a kubelet that is new starts containers without the GPUs they ask for: it has not heard of the
+        resource, and leaves it alone (`isDevicePluginResource` in kubernetes/pkg/kubelet/cm/devicemanager/manager.go).
+        """
+        place = self._state.with_name(TAKEN)
+        place.unlink(missing_ok=True)
+        taken.bind(str(place))
+        taken.listen()
 
     def _register(self) -> None:
         options = self._classes["DevicePluginOptions"](get_preferred_allocation_available=True)
@@ -153,6 +173,7 @@ class Plugin:
             now = self._devices()
             if now != said:
                 yield now
+                self._taken.set()  # asked for the next, so this one is on its way
                 said = now
             time.sleep(LOOK_S)
 

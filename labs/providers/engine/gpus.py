@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PROCESS = "gpu-plugin"
 FILE = "gpus.json"
 PLUGINS = "/var/lib/kubelet/device-plugins"
-SOCKET = "kubelet/device-plugins/lab-gpu.sock"
+TAKEN = "gpus.taken"  # a socket that accepts once the kubelet knows the GPUs
 _PROGRAM = Path(__file__).with_name("gpu_plugin.py")
 
 

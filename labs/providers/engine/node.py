@@ -233,7 +233,7 @@ class Node:
             log=str(self.layout.logs / f"{self.name}-{gpus.PROCESS}.log"),
             env={"PATH": SYSTEM_PATH},
             after=(f"{self.name}/kubelet",),
-            probe=Probe("unix", str(self.folder / gpus.SOCKET)),
+            probe=Probe("unix", str(self.folder / gpus.TAKEN)),
         )
 
     def _spec(

@@ -12,10 +12,11 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from grader.outage import GPU
 from labs.errors import ClusterError, EngineError
 from labs.events import Listener, State, Step
 from labs.providers.engine.api import ApiClient
@@ -110,6 +111,19 @@ def unready_nodes(client: ApiClient, names: list[str], since: float) -> str:
                 ready.add(node["metadata"]["name"])
     waiting = [name for name in names if name not in alive & ready]
     return f"node {', '.join(waiting)} not Ready" if waiting else ""
+
+
+def unoffered_gpus(client: ApiClient, wanted: Mapping[str, int]) -> str:
+    """Return which nodes do not offer the GPUs they were given; a broken one counts, as it is there.
+
+    Args:
+        client: The API server.
+        wanted: Node → how many GPUs it has.
+    """
+    nodes = {node["metadata"]["name"]: node["status"] for node in client.items("api/v1/nodes")}
+    has = {name: int(status.get("capacity", {}).get(GPU, 0)) for name, status in nodes.items()}
+    waiting = [name for name, count in wanted.items() if has.get(name, 0) < count]
+    return f"the GPUs of node {', '.join(waiting)} not offered" if waiting else ""
 
 
 def unready_pods(client: ApiClient, namespaces: list[str]) -> str:
