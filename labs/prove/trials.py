@@ -126,7 +126,8 @@ class Trials:
         with self._trial("untouched") as said:
             late = self.tasks.await_faults(self.id)
             said.append(untouched(self.scenario, self._check()))
-            said += [f"not seen: {fault}" for fault in late]
+            if late:
+                raise FailedTrialError(f"not seen: {', '.join(late)}; `unseen: why` says that it cannot be")
         tries = self._tries()
         if self.how.rounds > 1:
             random.Random(f"{self.how.seed} {self.id} {self.round}").shuffle(tries)  # noqa: S311 - an order, no secret

@@ -335,13 +335,20 @@ def test_a_cluster_that_vanishes_takes_no_proof_away(tmp_path: Path, also_wrong:
 
 def test_the_untouched_task_is_judged_when_it_is_broken_in_every_way(tmp_path: Path) -> None:
     tasks = Tasks(course_of(tmp_path), {"--first", "--second"})
-    tasks.comes = ["image_tag: ImagePullBackOff"]
     report = run(tasks, ["no-answer"])
     assert tasks.said[:2] == ["await no-answer", "check no-answer"]
     assert tasks.awaited == ["no-answer"]  # a fix may be tried as soon as the objects are back
-    said = report.proofs[0].trials[1].detail
-    assert said == "2 of 2 checks fail, as they should; not seen: image_tag: ImagePullBackOff"
+    assert report.proofs[0].trials[1].detail == "2 of 2 checks fail, as they should"
     assert report.proved
+
+
+def test_a_fault_whose_symptom_is_not_seen_is_not_what_the_scenario_promises(tmp_path: Path) -> None:
+    tasks = Tasks(course_of(tmp_path), {"--first", "--second"})
+    tasks.comes = ["image_tag: ImagePullBackOff"]
+    report = run(tasks, ["no-answer"])
+    assert not report.proved
+    said = report.proofs[0].trials[1].detail
+    assert said == "not seen: image_tag: ImagePullBackOff; `unseen: why` says that it cannot be"
 
 
 def test_no_fix_comes_before_a_timed_fault(tmp_path: Path) -> None:
