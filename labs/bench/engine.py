@@ -10,7 +10,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
-from labs.bench.figures import Figure
+from labs.bench.figures import Figure, Measured
+from labs.bench.yardstick import Yardstick
 from labs.events import Event, Listener, State, Step, silent
 from labs.providers.engine import cgroups
 from labs.providers.engine.layout import Layout
@@ -56,7 +57,7 @@ class Stopwatch:
         return "; ".join(f"{title} {seconds:.1f} s" for seconds, title in medians[:STEPS_SHOWN])
 
 
-def measure(*, runs: int = 5, emit: Listener = silent) -> list[Figure]:
+def measure(*, runs: int = 5, emit: Listener = silent) -> Measured:
     """Measure start, reset and memory.
 
     Args:
@@ -69,25 +70,23 @@ def measure(*, runs: int = 5, emit: Listener = silent) -> list[Figure]:
     provider = EngineProvider()
     starts, resets = Stopwatch(emit), Stopwatch(emit)
     try:
-        provider.up(NAME, emit=emit)  # makes the bake where there is none
+        yardstick = Yardstick(provider.up(NAME, emit=emit).kubeconfig)  # makes the bake where there is none
         for _ in range(runs):
+            yardstick.take()
             provider.down(NAME, emit=emit)
             starts.time(lambda: provider.up(NAME, emit=starts.hear))
         for _ in range(runs):
+            yardstick.take()
             resets.time(lambda: provider.reset(NAME, emit=resets.hear))
         used, note = _idle_memory(Layout.of(NAME), runs)
     finally:
         provider.down(NAME, emit=emit)
-    return [
+    figures = (
         Figure("warm start to nodes Ready and DNS serving", "s", tuple(starts.runs), START_LIMIT, starts.note),
         Figure("reset to the baked state", "s", tuple(resets.runs), RESET_LIMIT, resets.note),
         Figure("idle memory, control plane, nodes and add-ons", "MB", used, MEMORY_LIMIT, note),
-    ]
-
-
-def run(rounds: int = 5, emit: Listener = silent) -> dict[str, object]:
-    """Return the figures as JSON-able data."""
-    return {"figures": [figure.to_json() for figure in measure(runs=rounds, emit=emit)]}
+    )
+    return Measured(figures, yardstick.figure())
 
 
 def _idle_memory(layout: Layout, runs: int) -> tuple[tuple[float, ...], str]:

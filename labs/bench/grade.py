@@ -14,16 +14,18 @@ from grader.live import LiveCluster
 from grader.model import TIMED_KINDS, Check, Rendered, Report
 from grader.runner import grade
 from labs.attempts.service import Tasks
-from labs.bench.figures import Figure
+from labs.bench.figures import Figure, Measured
+from labs.bench.yardstick import Yardstick
 from labs.course.models import Scenario
 from labs.errors import ClusterError, UsageError
 from labs.events import Listener, silent
 
 CHECKS = 10
 LIMIT = 1.0
+ENOUGH = 20  # gradings, so that a 95th percentile says something
 
 
-def measure(tasks: Tasks, *, runs: int = 5, emit: Listener = silent) -> list[Figure]:
+def measure(tasks: Tasks, *, runs: int = 5, emit: Listener = silent) -> Measured:
     """Grade ten settled checks `runs` times.
 
     Args:
@@ -38,15 +40,20 @@ def measure(tasks: Tasks, *, runs: int = 5, emit: Listener = silent) -> list[Fig
     chosen = list(_choose(tasks))
     if sum(len(_settling(scenario)) for scenario in chosen) < CHECKS:
         raise UsageError(f"there are not {CHECKS} checks to measure with", hint="stop the running tasks first")
+    yardstick = Yardstick(tasks.handle.kubeconfig)
+    reports = []
     with _solved(tasks, chosen, emit):
-        reports = [_grade(tasks, chosen) for _ in range(runs)]
+        for _ in range(runs):
+            yardstick.take()
+            reports.append(_grade(tasks, chosen))
     failed = [check.id for report in reports for check in report.checks if check.outcome != "passed"]
     if failed:
         raise ClusterError(f"the checks were not settled: {', '.join(sorted(set(failed)))}", hint="measure again")
     looks = {check.id: round(check.seconds, 3) for check in reports[-1].checks}
     slowest = ", ".join(f"{name} {seconds} s" for name, seconds in sorted(looks.items(), key=lambda x: -x[1])[:3])
     times = tuple(report.seconds for report in reports)
-    return [Figure(f"{CHECKS} settled checks", "s", times, LIMIT, f"slowest: {slowest}")]
+    figure = Figure(f"{CHECKS} settled checks", "s", times, LIMIT, f"slowest: {slowest}", judged="p95")
+    return Measured((figure,), yardstick.figure())
 
 
 def _settling(scenario: Scenario) -> list[Check]:

@@ -1,11 +1,8 @@
-"""`labs bench engine | tasks | grade`: the numbers of the project, measured on this machine, as JSON or a table."""
+"""`labs bench engine | tasks | grade | all`: the numbers of the project, measured on this machine: JSON or a table."""
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,9 +10,9 @@ from labs.commands.run import command
 from labs.commands.session import Session
 
 if TYPE_CHECKING:
-    from labs.bench.figures import Figure
+    from labs.bench.figures import Measured
 
-Runs = Annotated[int, typer.Option("--runs", min=1, help="How often each figure is taken; the median counts.")]
+Runs = Annotated[int, typer.Option("--runs", min=1, help="How often each figure is taken.")]
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[IDS]...", help="Scenarios (default: all).")]
 
 
@@ -24,6 +21,7 @@ def register(app: typer.Typer) -> None:
     command(app, "engine", example="labs bench engine --runs 5 --json")(engine)
     command(app, "tasks", example="labs bench tasks --json")(tasks)
     command(app, "grade", example="labs bench grade --runs 9")(grade)
+    command(app, "all", example="labs bench all --runs 5")(everything)
 
 
 def engine(session: Session, runs: Runs = 5) -> int:
@@ -31,8 +29,8 @@ def engine(session: Session, runs: Runs = 5) -> int:
     from labs.bench.engine import measure
 
     with session.listener() as emit:
-        figures = measure(runs=runs, emit=emit)
-    return _show(session, figures)
+        measured = measure(runs=runs, emit=emit)
+    return _show(session, measured)
 
 
 def tasks(session: Session, ids: Ids = None, runs: Runs = 5) -> int:
@@ -41,8 +39,8 @@ def tasks(session: Session, ids: Ids = None, runs: Runs = 5) -> int:
 
     service = session.tasks()
     with session.listener() as emit:
-        figures = measure(service, ids or [], runs=runs, emit=emit)
-    return _show(session, figures)
+        measured = measure(service, ids or [], runs=runs, emit=emit)
+    return _show(session, measured)
 
 
 def grade(session: Session, runs: Runs = 5) -> int:
@@ -51,16 +49,30 @@ def grade(session: Session, runs: Runs = 5) -> int:
 
     service = session.tasks()
     with session.listener() as emit:
-        figures = measure(service, runs=runs, emit=emit)
-    return _show(session, figures)
+        measured = measure(service, runs=runs, emit=emit)
+    return _show(session, measured)
 
 
-def _show(session: Session, figures: Sequence[Figure]) -> int:
-    from labs.render.bench import figures as text
+def everything(session: Session, runs: Runs = 5) -> int:
+    """Measure all of it on a cluster of its own, a quarter of an hour; in a checkout, write docs/performance.md."""
+    from labs import paths
+    from labs.bench import page, whole
+    from labs.course.position import place
+    from labs.render.bench import figures
 
-    data: dict[str, Any] = {
-        "machine": {"cores": os.cpu_count(), "system": platform.platform(terse=True)},
-        "figures": [figure.to_json() for figure in figures],
-    }
-    session.show(data, text(session.out, figures))
-    return int(any(figure.met is False for figure in figures))
+    with session.listener() as emit:
+        measured = whole.measure(runs=runs, emit=emit)
+    docs = paths.data_root() / "docs"
+    written = [place(path) for path in page.write(measured, docs)] if docs.is_dir() else []
+    text = [f"{page.TITLES[name]}\n{figures(session.out, found)}" for name, found in measured.items()]
+    text += [f"written: {path}" for path in written]
+    session.show({**page.data(measured), "written": written}, "\n\n".join(text))
+    return int(not all(found.met for found in measured.values()))
+
+
+def _show(session: Session, measured: Measured) -> int:
+    from labs.bench.page import machine
+    from labs.render.bench import figures
+
+    session.show({"machine": machine(), **measured.to_json()}, figures(session.out, measured))
+    return int(not measured.met)

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from labs.bench.figures import Figure
+from labs.bench.figures import Measured
 from labs.render.table import table
 from labs.render.terminal import Terminal
 
 
-def figures(terminal: Terminal, measured: Sequence[Figure]) -> str:
-    """Return a row per figure: median, spread, limit, whether it was met."""
+def figures(terminal: Terminal, measured: Measured) -> str:
+    """Return a row per figure: median, 95th percentile, limit, multiple of the reference, whether the limit holds."""
     verdicts = {True: "✓ met", False: "✗ missed", None: ""}
-    rows = [
-        [
-            figure.name,
-            _number(figure.median, figure.unit),
-            f"{_number(min(figure.values), '')}–{_number(max(figure.values), figure.unit)}",
-            "" if figure.limit is None else f"≤ {_number(figure.limit, figure.unit)}",
-            verdicts[figure.met],
-        ]
-        for figure in measured
-    ]
-    lines = [table(terminal, ["figure", "median", "range", "limit", ""], rows, right=(1, 2, 3), give=0)]
-    notes = [figure for figure in measured if figure.note]
+    rows = []
+    for figure in measured.figures:
+        ratio = measured.ratio(figure)
+        rows.append(
+            [
+                figure.name,
+                _number(figure.median, figure.unit),
+                _number(figure.p95, figure.unit),
+                "" if figure.limit is None else f"{figure.judged} ≤ {_number(figure.limit, figure.unit)}",
+                "" if ratio is None else f"{ratio:.1f}×",
+                verdicts[figure.met],
+            ]
+        )
+    head = ["figure", "median", "p95", "limit", "ratio", ""]
+    lines = [table(terminal, head, rows, right=(1, 2, 3, 4), give=0)]
+    notes = [figure for figure in measured.figures if figure.note]
     lines += [terminal.block(f"{figure.name}: {figure.note}", indent="  ") for figure in notes]
+    reference = measured.reference
+    took = _number(reference.median, reference.unit)
+    lines.append(terminal.block(f"ratio: to `{reference.name}`, which took {took} in the same run", indent="  "))
     return "\n".join(lines)
 
 
