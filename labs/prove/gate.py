@@ -46,7 +46,7 @@ def prove(
     Args:
         tasks: The tasks on a running cluster.
         ids: Scenarios; default: all.
-        repeat: How often everything is tried; more than once: in random order, of scenarios and of trials.
+        repeat: How often everything is tried; more than once: in random order of scenarios, too.
         parallel: How many scenarios are proved at once, each in its own namespaces. Those that move pods off nodes or
             measure times run alone after the others, those that act on objects of the whole cluster one at a time.
         seed: Of the order.
@@ -67,7 +67,8 @@ def prove(
     handle = tasks.handle
     begin = clock()
     proofs = {s.id: Proof(s.id, s.digest, skipped="; ".join(tasks.lacking(s.id))) for s in chosen}
-    how = How(repeat, seed, cancelled, emit, detailed=min(parallel, len(chosen)) == 1, clock=clock)
+    detailed, shuffled = min(parallel, len(chosen)) == 1, repeat > 1 or len(chosen) > 1
+    how = How(repeat, seed, shuffled, cancelled, emit, detailed=detailed, clock=clock)
     run = _Run(tasks, proofs, done, look, how)
     if repeat > 1:
         random.Random(seed).shuffle(chosen)  # noqa: S311 - an order, no secret

@@ -1,7 +1,8 @@
 """The trials of one scenario on one cluster, through `Tasks`, as a learner would. `gate.py` runs them.
 
 One round: start, untouched, the solution, every wrong fix, the solution without each of its steps, with a reset to the
-exact baseline after each; then stop, and a look at what is left. Further rounds try the same in another order.
+exact baseline after each; then stop, and a look at what is left. The order of what is tried is random where several
+scenarios are proved, and in further rounds: no reset may owe its exactness to what came before it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class How:
 
     Attributes:
         rounds: How often everything is tried.
-        seed: Of the order in which it is tried, when there is more than one round.
+        seed: Of the order in which it is tried.
+        shuffled: Whether that order is random; else the solution comes first, as an author wants it.
         cancelled: Asked before each trial; True ends the run in good order.
         emit: Told of every trial.
         detailed: Whether the steps of a start are told too; not when several scenarios are proved at once.
@@ -50,6 +52,7 @@ class How:
 
     rounds: int
     seed: int
+    shuffled: bool
     cancelled: Callable[[], bool]
     emit: Listener
     detailed: bool
@@ -129,7 +132,7 @@ class Trials:
             if late:
                 raise FailedTrialError(f"not seen: {', '.join(late)}; `unseen: why` says that it cannot be")
         tries = self._tries()
-        if self.how.rounds > 1:
+        if self.how.shuffled:
             random.Random(f"{self.how.seed} {self.id} {self.round}").shuffle(tries)  # noqa: S311 - an order, no secret
         for number, item in enumerate(tries, 1):
             with self._trial(item.name) as said:
@@ -197,7 +200,7 @@ class Trials:
             raise CancelledError
         said: list[str] = []
         key, title = f"{self.id}/{self.round}/{name}", f"{self.id}: {name}"
-        if self.how.rounds > 1:
+        if self.how.shuffled:
             title += f" (round {self.round})"
         self.how.emit(Step(key, title, State.RUNNING))
         begin = self.how.clock()
