@@ -200,7 +200,7 @@ class Trials:
             raise CancelledError
         said: list[str] = []
         key, title = f"{self.id}/{self.round}/{name}", f"{self.id}: {name}"
-        if self.how.shuffled:
+        if self.how.rounds > 1:
             title += f" (round {self.round})"
         self.how.emit(Step(key, title, State.RUNNING))
         begin = self.how.clock()
