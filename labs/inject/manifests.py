@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader.model import Json
+from grader.model import Json, Objects
 from labs.course.models import Fault, Scenario, When
 from labs.course.position import Document, place, read_documents
 from labs.errors import DataError
@@ -195,6 +195,12 @@ def is_absent(obj: Json) -> bool:
 def live_faults(scenario: Scenario) -> list[Fault]:
     """Return the faults that act on objects of the cluster which are not the scenario's."""
     return [f for f in scenario.file.faults if f.use and faults.is_live(f.use)]
+
+
+def targets(scenario: Scenario) -> list[Objects]:
+    """Return which objects of the cluster the faults of a scenario change, at its start or while it runs."""
+    found = [faults.target(f.use) for f in scenario.file.faults if f.use and faults.has_target(f.use)]
+    return list(dict.fromkeys(found))
 
 
 def _broken(scenario: Scenario, objects: dict[Key, Json], chosen: list[Fault]) -> dict[Key, Json]:

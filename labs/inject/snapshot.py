@@ -13,9 +13,8 @@ from typing import Any
 
 from grader.model import Json, Objects
 from labs.course.models import Scenario
-from labs.inject import faults
 from labs.inject.api import Api, Resource
-from labs.inject.manifests import CLUSTER_SCOPED, SCENARIO_LABEL, live_faults, scenario_of
+from labs.inject.manifests import CLUSTER_SCOPED, SCENARIO_LABEL, scenario_of, targets
 from labs.inject.normal import is_derived, normal
 
 _NOT_LISTED = frozenset({"events", "leases", "controllerrevisions", "endpoints"})
@@ -105,9 +104,9 @@ def contents(api: Api, namespaces: Sequence[str], scenario_id: str) -> list[Json
 
 
 def tracked(scenario: Scenario) -> list[Objects]:
-    """Return the foreign objects a scenario is about: its checks, guards and live faults name them."""
+    """Return the foreign objects a scenario is about: its checks, guards and faults name them."""
     own = set(scenario.file.namespaces)
-    named: list[Any] = [faults.target(f.use) for f in live_faults(scenario)]
+    named: list[Any] = [*targets(scenario)]
     for check in scenario.file.checks:
         named += check.observe.values()
         if check.condition:

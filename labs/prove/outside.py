@@ -4,7 +4,7 @@ Several gates, learners and engineers may work on one cluster at once, so a comp
 what others do. Here only this is compared:
 
 - the scenario's own: its namespaces, and cluster-scoped objects that carry its label or name one of its namespaces;
-- cluster-scoped objects and tracked foreign ones that its fixes name, or that its live faults are about;
+- cluster-scoped objects and tracked foreign ones that its fixes name, or that its faults change;
 - settings of nodes (cordon, taints, labels) that changed while a step of its own that acts on nodes was at work.
 
 `gate.py` makes one for each proof. It reads; it changes nothing.
@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 
 from grader.model import Json
 from labs.course.models import Scenario
-from labs.inject import faults, snapshot
+from labs.inject import snapshot
 from labs.inject.api import Api
-from labs.inject.manifests import live_faults, scenario_of
+from labs.inject.manifests import scenario_of, targets
 from labs.inject.normal import is_derived, normal
 from labs.prove import words
 from labs.providers.base import ClusterHandle
@@ -84,12 +84,12 @@ class Outside:
 
     def _related(self, objects: Iterable[Json]) -> dict[str, str]:
         said = words.names(self.scenario)
-        live = {faults.target(fault.use).kind for fault in live_faults(self.scenario)}
+        changed = {what.kind for what in targets(self.scenario)}
         found = {}
         for obj in objects:
             if obj["kind"] == "Node" or is_derived(obj) or self._of_another(obj):
                 continue
-            if self._own(obj) or obj["metadata"]["name"] in said or obj["kind"] in live:
+            if self._own(obj) or obj["metadata"]["name"] in said or obj["kind"] in changed:
                 found[snapshot.key_text(obj)] = json.dumps(normal(obj), sort_keys=True)
         return found
 

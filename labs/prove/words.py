@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from labs.course.models import Fix, FixStep, Scenario
-from labs.inject import faults
-from labs.inject.manifests import CLUSTER_SCOPED, live_faults
+from labs.inject.manifests import CLUSTER_SCOPED, live_faults, targets
 from labs.inject.snapshot import tracked
 
 CORDON, TAINT, LABEL, THERE = "cordon", "taint", "label", "there"
@@ -75,16 +74,15 @@ def _nodes_of_step(step: FixStep) -> set[str]:
 
 
 def nodes_of_start(scenario: Scenario) -> frozenset[str]:
-    """Return which settings of nodes the faults of a scenario change."""
-    live = any(faults.target(fault.use).kind == "Node" for fault in live_faults(scenario))
-    return EVERYTHING if live else frozenset()
+    """Return which settings of nodes the faults of a scenario change, at its start or while it runs."""
+    return EVERYTHING if any(what.kind == "Node" for what in targets(scenario)) else frozenset()
 
 
 def nodes_of_checks(scenario: Scenario) -> frozenset[str]:
-    """Return which settings of nodes the checks of a scenario change for a while: a drain cordons, a loss taints."""
+    """Return which settings of nodes change while a scenario is checked: a drain cordons, a fault goes on."""
     acts = {c.triggered.do.kind for c in scenario.file.checks if c.triggered and c.triggered.do}
     changed = {"drain": {CORDON}, "kill_node": {TAINT}, "lose_gpu": EVERYTHING}
-    return frozenset().union(*(changed.get(act, set()) for act in acts))
+    return nodes_of_start(scenario).union(*(changed.get(act, set()) for act in acts))
 
 
 def nodes_of(scenario: Scenario) -> frozenset[str]:

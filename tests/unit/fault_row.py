@@ -50,6 +50,11 @@ def spec(objects: list[Json], kind: str, name: str) -> Json:
     return found
 
 
+def agent(objects: list[Json]) -> list[str]:
+    words: list[str] = spec(objects, "Pod", "node-health")["containers"][0]["command"]
+    return words[3:]
+
+
 def variable(objects: list[Json], name: str) -> Any:
     return next((e.get("value") for e in server(objects)["env"] if e["name"] == name), None)
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from tests.unit.fault_row import (
     WEB,
     Row,
+    agent,
     deployment,
     gpus,
     lifetime,
@@ -434,6 +435,7 @@ OVER_TIME = [
             and "httpGet" not in server(o)["readinessProbe"]
         ),
     ),
+    Row("degrading_node", {"namespace": NS, "every": 9}, lambda o: agent(o) == ["node.example.com/memory-errors", "9"]),
     Row("expired_certificate", {"secret": "tls"}, lambda o: lifetime(o) == timedelta(days=1)),
     Row(
         "growing_traffic",

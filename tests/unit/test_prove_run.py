@@ -12,8 +12,9 @@ import pytest
 
 from grader.model import Outcome, Report, Verdict
 from labs.course.load import load_course
-from labs.course.models import Fix, Scenario
+from labs.course.models import Fault, Fix, Scenario
 from labs.errors import ClusterError
+from labs.inject import snapshot
 from labs.prove import Proof, ProveReport, prove, words
 from labs.prove.gate import runs_alone
 from labs.prove.ledger import Ledger
@@ -259,6 +260,17 @@ def test_what_acts_on_nodes_runs_alone(tmp_path: Path) -> None:
     tasks = Tasks(scenarios, {"--first", "--second"})
     assert run(tasks, ["no-answer", "no-reply"], parallel=2).proved
     assert tasks.most == 1
+
+
+def test_a_fault_that_degrades_a_node_runs_alone_and_its_nodes_are_put_back(tmp_path: Path) -> None:
+    (scenario, _) = course_of(tmp_path)
+    fault = Fault.model_validate({"use": "degrading_node", "with": {"namespace": "shop"}})
+    file = scenario.file.model_copy(update={"faults": (*scenario.file.faults, fault)})
+    degrading = scenario.model_copy(update={"file": file})
+    assert runs_alone(degrading)
+    assert words.nodes_of_checks(degrading) == words.EVERYTHING  # it goes on while its checks look
+    assert [what.kind for what in snapshot.tracked(degrading)] == ["Node"]
+    assert snapshot.tracked(scenario) == []
 
 
 @pytest.mark.parametrize(

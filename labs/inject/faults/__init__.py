@@ -4,7 +4,8 @@ A module is a manifest-level fault when it has `Params` (a `Spec`) and `transfor
 copies of the manifests in place: what was injected is then part of the task's baseline, so a reset restores it like
 everything else. It is a live fault when it has `Params` and `patch(objects, params)` with `TARGET` (an `Objects`): it
 changes objects that are not the scenario's, such as nodes; their state before and after is recorded, so that stop and
-reset restore exactly that. It is a fault over files when it has `Params` and `edit(files, params)`, which changes the
+reset restore exactly that. A manifest-level fault may have a `TARGET`, too: what it adds changes such objects while the
+learner works. It is a fault over files when it has `Params` and `edit(files, params)`, which changes the
 text of the learner's files in place (path → text); the workspace is put back with it.
 
 Every module says its row of the fault catalogue (`NUMBER`, 0 for none) and what the learner sees (`SYMPTOM`); many also
@@ -106,8 +107,13 @@ def transform(manifests: list[Json], use: str, with_: dict[str, Any]) -> list[Js
     return broken
 
 
+def has_target(use: str) -> bool:
+    """Return whether a fault changes objects that are not the scenario's, at the start or later."""
+    return hasattr(library()[use], "TARGET")
+
+
 def target(use: str) -> Objects:
-    """Return which objects a live fault may change."""
+    """Return which objects these are."""
     chosen: Objects = library()[use].TARGET
     return chosen
 
