@@ -81,6 +81,8 @@ class DrainingServer(uvicorn.Server):
         settings = self._state.settings
         if now - since >= settings.drain_seconds:
             return True
+        if not any(model.problem is None for model in self._state.repository):
+            return self._state.in_flight == 0  # no model can answer, so nobody is waited for
         # Silence from before the signal says nothing: the proxies may not have heard yet, and send the next request.
         quiet = now - max(since, self._state.last_infer) >= settings.drain_quiet_seconds
         return quiet and self._state.in_flight == 0

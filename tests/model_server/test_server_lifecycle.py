@@ -129,6 +129,14 @@ def test_an_idle_server_leaves_once_the_proxies_can_know(models: Path) -> None:
         assert 2 <= server.log("stopped")["drain_seconds"] < 3.2
 
 
+def test_a_server_that_is_told_to_end_while_it_loads_has_nobody_to_wait_for(models: Path) -> None:
+    with running(models, MODEL_NAME="mlp", ENABLE_FAULTS="1", FAULT_LOAD_DELAY_SECONDS="20") as server:
+        assert httpx.get(f"{server.url}/v2/health/live").status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.wait_exit() == 0
+    assert server.log("stopped")["drain_seconds"] < 1.5
+
+
 def test_a_rare_caller_finds_the_server_that_heard_nothing_since_the_signal(models: Path) -> None:
     with running(models, MODEL_NAME="mlp", DRAIN_SECONDS="8", DRAIN_QUIET_SECONDS="2") as server:
         server.wait_ready()
