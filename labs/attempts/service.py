@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from grader.errors import GraderError
 from grader.model import Outcome, Report, Verdict
 from labs import coaching, paths, tools
-from labs.attempts import clues, diagnosis, fixes, history, outage, seeding, workspace
+from labs.attempts import clues, diagnosis, fixes, history, outage, seeding, vanished, workspace
 from labs.attempts.clues import Clues, Line, field_lines
 from labs.attempts.diagnosis import Diagnosed
 from labs.attempts.history import Stage, Story
@@ -108,6 +108,8 @@ class Tasks:
         self._handle = handle
         self._course = course
         self._store = Store(store or paths.state_dir() / "attempts.db", clock=clock)
+        if handle is not None:
+            vanished.forget(self._store, handle)
 
     @property
     def handle(self) -> ClusterHandle:

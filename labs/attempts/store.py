@@ -107,6 +107,17 @@ class Store:
         with self._open() as db:
             return [_recorded(row) for row in db.execute(query, (*_BULKY, *values))]
 
+    def open_before(self, cluster: str, moment: datetime) -> list[tuple[str, str]]:
+        """Return scenario and attempt of what was begun on a cluster before a moment and has not been stopped."""
+        if not self.path.exists():
+            return []
+        query = (
+            "SELECT scenario, attempt FROM events WHERE cluster = ? AND kind = 'begin' AND at < ? AND attempt NOT IN "
+            "(SELECT attempt FROM events WHERE cluster = ? AND kind = 'stopped') ORDER BY id"
+        )
+        with self._open() as db:
+            return [tuple(row) for row in db.execute(query, (cluster, moment.isoformat(), cluster))]
+
     def latest(self, attempt: str, kinds: Sequence[str]) -> Recorded | None:
         """Return the last event of those kinds of one attempt, with its data."""
         if not self.path.exists():

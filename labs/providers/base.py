@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -41,6 +42,8 @@ class ClusterHandle:
         registry: `host:port` under which nodes pull the lab's images, empty where there is none.
         private: The same of the registry that asks for a password, and `user:password` for it.
         audit: The API server's audit log on this machine, None where the provider has none.
+        since: When its state was put in place, by a first start, from a bake, or by a reset: what was brought into it
+            before is gone. None where a new state has a new id.
     """
 
     name: str
@@ -51,6 +54,7 @@ class ClusterHandle:
     registry: str = ""
     private: tuple[str, str] = field(default=("", ""), repr=False)
     audit: Path | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,20 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from grader.capabilities import Capabilities
 from grader.model import Report, Verdict
 from labs.attempts.history import Stage, open_story, stories
 from labs.attempts.service import Progress, Tasks
 from labs.attempts.store import Store
 from labs.course.models import Course
 from labs.errors import ClusterError, DataError, MachineError, UsageError
+from labs.providers.base import ClusterHandle
 from tests.unit.course_sample import write_course
 
 WRITER = """
@@ -203,6 +206,30 @@ def test_progress_counts_passes_before_the_solution_was_seen(tmp_path: Path) -> 
 
 
 # --- a service without a cluster -------------------------------------------------------------------------------------
+
+
+def test_what_ran_on_a_cluster_that_was_thrown_away_runs_no_more(tmp_path: Path) -> None:
+    clock, path = Clock(), tmp_path / "a.db"
+    store = Store(path, clock=clock)
+    for cluster, scenario in (("c", "ended"), ("c", "running"), ("c", "cut-off"), ("other", "running")):
+        store.append(cluster, scenario, f"{cluster}-{scenario}", "begin")
+        if scenario != "cut-off":
+            store.append(cluster, scenario, f"{cluster}-{scenario}", "ready")
+    store.append("c", "ended", "c-ended", "stopped")
+    clock.move(60)
+    back = ClusterHandle("c", "engine", "c", tmp_path / "kubeconfig", Capabilities(), since=clock.now)
+    clock.move(60)
+    store.append("c", "new", "c-new", "begin")
+    before = len(store.events())
+    Tasks(replace(back, since=None), store=path, clock=clock)  # one whose state has an id of its own
+    assert len(store.events()) == before
+    for _ in range(2):  # the second time there is nothing left to end
+        Tasks(back, store=path, clock=clock)
+        added = store.events()[before:]
+        assert [(e.attempt, e.kind) for e in added] == [("c-running", "stopped"), ("c-cut-off", "stopped")]
+    assert open_story(store.events("c", "running")) is None
+    assert open_story(store.events("c", "new")) is not None
+    assert open_story(store.events("other", "running")) is not None
 
 
 def test_without_a_cluster_one_can_read_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 
 from grader.capabilities import Capabilities
 from labs import paths
@@ -264,6 +265,7 @@ def _handle(layout: Layout, record: Record) -> ClusterHandle:
         registry=record.addresses.registry,
         private=(record.addresses.private_registry, PRIVATE_LOGIN),
         audit=layout.logs / "audit.log",
+        since=datetime.fromtimestamp(layout.record.stat().st_mtime, UTC),  # written when etcd's data is put in place
     )
 
 
