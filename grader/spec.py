@@ -5,11 +5,14 @@ Used by `grader.kinds` and `grader.model`, which also hands these names on. No I
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Json = dict[str, Any]
+LAST_PORT = 65535
+_PORT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # a DNS label (RFC 1123)
 
 
 class Spec(BaseModel):
@@ -83,6 +86,14 @@ class Target(Spec):
     url: str = ""
     headers: dict[str, str] = Field(default_factory=dict)
     client: From | None = None
+
+    @field_validator("port")
+    @classmethod
+    def _is_port(cls, value: int | str) -> int | str:
+        named = isinstance(value, str) and _PORT_NAME.fullmatch(value) is not None
+        if not named and not (isinstance(value, int) and 1 <= value <= LAST_PORT):
+            raise ValueError(f"a port is a number up to {LAST_PORT}, or the name that a Service gives to one")
+        return value
 
     @model_validator(mode="after")
     def _one_target(self) -> Target:

@@ -106,7 +106,7 @@ def key_unknown(sheet: Sheet) -> str:
 def type_swapped(sheet: Sheet) -> str:
     def change(value: Any) -> None:
         loc, found = sheet.draw.choice(list(nodes(value)))
-        wrong: dict[type, list[Any]] = {dict: ["text", 7], list: [7, {"a": {"b": 1}}], bool: [[1]], int: ["many", [1]]}
+        wrong: dict[type, list[Any]] = {dict: ["text", 7], list: [7, {"a": {"b": 1}}], bool: [[1]], int: ["how many", [1]]}
         put(value, loc, sheet.draw.choice(wrong.get(type(found), [[{"a": [1]}], {"a": {"b": [1]}}])))
 
     return sheet.dumped(change)

@@ -398,6 +398,14 @@ def trigger(**body: Any) -> Check:
     return check("triggered", {"then": "two", "within": 20, **body})
 
 
+@pytest.mark.parametrize("port", [0, 65536, "how many", "HTTP", "http-", "", "x" * 64])
+def test_what_is_no_port_is_told_when_the_scenario_is_read(port: int | str) -> None:
+    for good in (80, "http", "x" * 63):
+        Check.model_validate({"id": "a", "about": "a", "http": {"service": "web", "port": good}})
+    with pytest.raises(ValidationError, match="a port is a number up to 65535, or the name"):
+        Check.model_validate({"id": "a", "about": "a", "http": {"service": "web", "port": port}})
+
+
 def test_what_comes_back_after_a_deletion_passes_and_what_does_not_fails() -> None:
     act = {"delete": {"kind": "Pod", "name": "a-1"}}
     cluster = FakeCluster([running("a-1"), running("a-2")], now=NOW)
