@@ -5,6 +5,7 @@ Called by `labs bench engine`. It makes a cluster of its own, so that nobody's w
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections import defaultdict
@@ -24,6 +25,7 @@ RESET_LIMIT = 6.0
 MEMORY_LIMIT = 1100.0
 SETTLE_SECONDS = 20.0
 STEPS_SHOWN = 5
+_PATIENCE = re.compile(r" ≤ [0-9]+ s")
 
 
 class Stopwatch:
@@ -41,7 +43,7 @@ class Stopwatch:
     def hear(self, event: Event) -> None:
         """Take a step's time down and pass the event on."""
         if isinstance(event, Step) and event.state is State.DONE and event.seconds is not None:
-            self._seconds[event.title.partition(" ≤")[0]].append(event.seconds)
+            self._seconds[_PATIENCE.sub("", event.title)].append(event.seconds)
         self._emit(event)
 
     def time(self, work: Callable[[], object]) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from labs.bench import page
+from labs.bench.engine import Stopwatch
 from labs.bench.figures import Figure, Measured, percentile
 from labs.bench.yardstick import Yardstick
 from labs.errors import ClusterError
+from labs.events import State, Step, silent
 from labs.render.bench import figures
 from labs.render.terminal import Terminal
 
@@ -65,6 +67,13 @@ def test_the_page_and_its_data_say_the_same(tmp_path: Path) -> None:
     assert "| start of a task | 1.00 s | 1.00 s | p95 ≤ 3.00 s | met | 10.0 | 20 |" in text
     assert "| idle memory | 1000 MB | 1200 MB | median ≤ 900 MB | **missed** |  | 3 |" in text
     assert "- start of a task: longest: slow-leak 9.0 s" in text
+
+
+def test_two_waits_are_told_apart() -> None:
+    watch, up_to = Stopwatch(silent), "Waiting ≤ 20 s for"
+    for what, seconds in (("2 nodes to be Ready", 2.0), ("CoreDNS to serve", 1.0)):
+        watch.hear(Step("x", f"{up_to} {what}", State.DONE, seconds=seconds))
+    assert watch.note == "Waiting for 2 nodes to be Ready 2.0 s; Waiting for CoreDNS to serve 1.0 s"
 
 
 def test_no_reference_is_taken_on_a_cluster_that_does_not_answer(
