@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from labs.course.models import Fix, FixStep, Scenario
-from labs.inject.manifests import CLUSTER_SCOPED, live_faults, targets
+from labs.inject.manifests import CLUSTER_SCOPED, targets
 from labs.inject.snapshot import tracked
 
 CORDON, TAINT, LABEL, THERE = "cordon", "taint", "label", "there"
@@ -105,4 +105,4 @@ def acts_on_cluster(scenario: Scenario) -> bool:
         rf"^\s*[\"']?kind[\"']?:\s*[\"']?({'|'.join(sorted(CLUSTER_SCOPED - {'Namespace'}))})\b", re.MULTILINE
     )
     folders = [scenario.folder / name for name in ("base", "broken", "workspace", "solution", "wrong")]
-    return typed or bool(live_faults(scenario)) or any(written.search(t) for f in folders for t in _texts(f))
+    return typed or bool(targets(scenario)) or any(written.search(t) for f in folders for t in _texts(f))

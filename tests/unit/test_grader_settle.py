@@ -342,6 +342,12 @@ def test_a_slow_machine_gets_more_time() -> None:
     assert run(cluster, [http_check()], clock).seconds >= 12
 
 
+def ready_since(seconds: float) -> Json:
+    """A pod whose container started so many seconds ago and is ready."""
+    runs = {"running": {"startedAt": ago(seconds)}}
+    return pod(containerStatuses=[{"name": "c", "ready": True, "state": runs}])
+
+
 def scraped(value: str) -> HttpAnswer:
     series = [{"metric": {"pod": "embedder-1"}, "value": [0, value]}]
     return HttpAnswer(200, json.dumps({"status": "success", "data": {"resultType": "vector", "result": series}}))
@@ -351,8 +357,7 @@ def scraped(value: str) -> HttpAnswer:
 def test_what_a_prometheus_sees_late_is_waited_for_after_a_change_and_not_without_one(
     started: float, arrives: float, outcome: str, at_most: float
 ) -> None:
-    runs = {"running": {"startedAt": ago(started)}}
-    ready = pod(containerStatuses=[{"name": "c", "ready": True, "state": runs}])
+    ready = ready_since(started)
     answers = {"value": "0"}
     cluster = FakeCluster([ready], http=lambda _: scraped(answers["value"]), now=NOW)
     clock = Clock(cluster)
@@ -368,8 +373,7 @@ def test_a_line_of_a_log_is_waited_for_after_a_change_and_not_without_one(
     started: float, arrives: float, outcome: str, at_most: float
 ) -> None:
     """A client that met its server too early hangs until its own time is out, and tries again."""
-    runs = {"running": {"startedAt": ago(started)}}
-    ready = pod(containerStatuses=[{"name": "c", "ready": True, "state": runs}])
+    ready = ready_since(started)
     logs = {ready["metadata"]["name"]: "waits: connection refused"}
     cluster = FakeCluster([ready], inside=Inside(logs=logs), now=NOW)
     clock = Clock(cluster)
