@@ -309,7 +309,7 @@ class Cluster(Protocol):
 
         Args:
             folder: Where it lies, relative to the workspace.
-            marked: Folder whose objects are annotated first, in a copy; as in `Rendered`.
+            marked: Folder whose objects are marked first, in a copy; as in `Rendered`.
 
         Raises:
             grader.errors.Refused: The rendering failed; the message is kustomize's. This is evidence (a failed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from grader.text import clean
 
 SECONDS = 10.0
 MARK = "labs.io/marked"
+_OTHER_IMAGE = {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": f"{MARK}:1"}
 MOST_FILES = 2000
 MOST_BYTES = 4 * 1024 * 1024
 
@@ -27,7 +29,8 @@ def render(workspace: Path, folder: str, kubectl: Path | None = None, *, marked:
         workspace: The learner's folder.
         folder: Where the kustomization lies, relative to it.
         kubectl: The program; default: the one on PATH.
-        marked: Folder whose objects get the annotation `labs.io/marked: "true"` first; this is done in a copy.
+        marked: Folder whose objects get the annotation `labs.io/marked: "true"` first, and whose Deployments the image
+            `labs.io/marked:1` in their first container; this is done in a copy.
 
     Raises:
         Refused: It does not render, or reaches out of the workspace; the message is evidence.
@@ -51,7 +54,7 @@ def render(workspace: Path, folder: str, kubectl: Path | None = None, *, marked:
 
 
 def _mark(root: Path, copy: Path, folder: str) -> None:
-    """Copy the workspace, and put a kustomization that annotates everything in the place of a folder."""
+    """Copy the workspace, and put a kustomization that marks everything in the place of a folder."""
     place = (root / folder).resolve()
     if not place.is_relative_to(root) or place == root:
         raise Refused(f"`{folder}` is outside the workspace")
@@ -62,8 +65,13 @@ def _mark(root: Path, copy: Path, folder: str) -> None:
         original = copy / place.relative_to(root)
         moved = original.rename(original.with_name(f"{original.name}.unmarked"))
         original.mkdir()
-        lines = ("resources:", f"- ../{moved.name}", "commonAnnotations:", f'  {MARK}: "true"', "")
-        (original / "kustomization.yaml").write_text("\n".join(lines), encoding="utf-8")
+        marks = {
+            "resources": [f"../{moved.name}"],
+            "commonAnnotations": {MARK: "true"},
+            # A copy that is laid over the base as a patch keeps the annotation, and hides this.
+            "patches": [{"target": {"kind": "Deployment"}, "patch": json.dumps([_OTHER_IMAGE])}],
+        }
+        (original / "kustomization.yaml").write_text(f"{json.dumps(marks)}\n", encoding="utf-8")
     except OSError as error:
         raise Unanswered(f"the workspace cannot be copied: {clean(str(error))}") from error
 

@@ -47,7 +47,9 @@ class Rendered(Spec):
     Attributes:
         kustomize: Folder relative to the workspace.
         marked: Another folder, such as `base`: in a copy, everything it renders is given the annotation
-            `labs.io/marked: "true"` first. What comes out without it does not come from there: it is a copy.
+            `labs.io/marked: "true"` first, and the first container of its Deployments the image `labs.io/marked:1`.
+            What comes out without the annotation does not come from there: it is a copy. What comes out with another
+            image is a copy laid over the base as a patch (or an overlay that rightly names an image of its own).
     """
 
     kustomize: str

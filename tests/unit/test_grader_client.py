@@ -222,7 +222,18 @@ def test_a_folder_is_marked_in_a_copy(tmp_path: Path) -> None:
     (tmp_path / "work/base/kustomization.yaml").write_text("resources: [x.yaml]\n")
     tool = kubectl(tmp_path, 'for f in base base.unmarked; do /bin/cat "$2/../$f/kustomization.yaml"; echo ---; done')
     assert render(tmp_path / "work", "prod", tool, marked="base") == [
-        {"resources": ["../base.unmarked"], "commonAnnotations": {"labs.io/marked": "true"}, "metadata": {}},
+        {
+            "resources": ["../base.unmarked"],
+            "commonAnnotations": {"labs.io/marked": "true"},
+            "patches": [
+                {
+                    "target": {"kind": "Deployment"},
+                    "patch": '[{"op": "replace", "path": "/spec/template/spec/containers/0/image",'
+                    ' "value": "labs.io/marked:1"}]',
+                }
+            ],
+            "metadata": {},
+        },
         {"resources": ["x.yaml"], "metadata": {}},
     ]
     assert sorted(p.name for p in (tmp_path / "work").iterdir()) == ["base", "prod"]
