@@ -71,8 +71,12 @@ def _search(target: Path, text: str) -> tuple[list[str], list[str]]:
 
     Every version of every file, every message of a commit and of a tag is looked at, so that a merge hides nothing.
     """
+    listing = run(target, "rev-list", "--objects", "--all", most=MOST_HISTORY)
+    if listing.code:
+        # Nothing is told from nothing: a repository that lost what it refers to is no clean one.
+        raise Refused("not everything that branches and tags lead to is there; `git fsck` says what is missing")
     reached: dict[str, str] = {}
-    for line in run(target, "rev-list", "--objects", "--all", most=MOST_HISTORY).out.splitlines():
+    for line in listing.out.splitlines():
         oid, _, name = line.partition(" ")
         reached.setdefault(oid, name)
     found: list[str] = []

@@ -38,7 +38,8 @@ def _wrong(wanted: Git, found: Repository) -> list[str]:
     if wanted.clean and found.dirty:
         bad.append(f"not committed: {listed(found.dirty)}")
     if wanted.file and found.text is None:
-        bad.append(f"the newest commit has no file {wanted.file}")
+        # BRANCH:PATH is not of the newest commit.
+        bad.append(f"{'there is' if ':' in wanted.file else 'the newest commit has'} no file {wanted.file}")
     elif wanted.matches and not re.search(wanted.matches, _text(wanted, found), re.MULTILINE):
         where = wanted.file or "the newest commit's message"
         bad.append(f"{where} has nothing like /{clean(wanted.matches, 120)}/")

@@ -311,6 +311,17 @@ def test_a_text_is_found_wherever_history_keeps_it(workspace: Path) -> None:
     assert git.read(workspace, "repo", lacks="hunter2").left == ()
 
 
+def test_a_repository_that_has_lost_objects_is_no_clean_one(workspace: Path) -> None:
+    repo = workspace / "repo"
+    commit(workspace, "Add a", a="hunter2")
+    blob = subprocess.run(["git", "-C", str(repo), "rev-parse", "HEAD:a"], capture_output=True, text=True, check=True)
+    commit(workspace, "Take it out", a="x\n")
+    oid = blob.stdout.strip()
+    (repo / ".git/objects" / oid[:2] / oid[2:]).unlink()
+    with pytest.raises(Refused, match="git fsck"):
+        git.read(workspace, "repo", lacks="hunter2")
+
+
 def test_nothing_that_a_repository_configures_is_run(workspace: Path) -> None:
     commit(workspace, "Add a", a="x\n")
     trap = workspace / "trap"
