@@ -19,7 +19,7 @@ def reads(check: Check, _namespaces: tuple[str, ...]) -> list[Question]:
 
 
 def look(check: Check, scene: Scene) -> Finding:
-    """Run it in the first pod that runs, or in every pod."""
+    """Run it in the first pod that runs, or in every pod that has not ended."""
     wanted = given(check, "exec", check.exec)
     expected = _expected(wanted)
     found = pods.there(wanted.of, scene)
@@ -27,7 +27,9 @@ def look(check: Check, scene: Scene) -> Finding:
         nobody = pods.missing(wanted.of, scene)
         return verdict(passed=False, observed=nobody, expected=expected, mismatches=[nobody])
     running = [pod for pod in found if pods.runs(pod, pods.container_of(pod, wanted.container) or "")]
-    chosen = found if wanted.each else (running or found)[:1]
+    # A pod that has ended for good (refused by a node, evicted, done) stays in the list and serves nobody.
+    alive = [pod for pod in found if (pod.get("status") or {}).get("phase") not in {"Succeeded", "Failed"}]
+    chosen = (alive or found) if wanted.each else (running or found)[:1]
     said = [_try(wanted, pod, scene) for pod in chosen]
     bad = [words for words, right in said if not right]
     return verdict(not bad, "\n".join((bad or [words for words, _ in said])[:3]), expected, bad[:6])
