@@ -28,6 +28,8 @@ KINDS = (
     *("ConfigMap", "Ingress", "NetworkPolicy", "ResourceQuota", "LimitRange", "PersistentVolumeClaim"),
     *("HorizontalPodAutoscaler", "PodDisruptionBudget", "ServiceAccount", "Role", "RoleBinding"),
 )
+UNREAD = frozenset({"Secret", "Namespace"})
+"""Kinds whose objects are never listed as clues: a Secret's values must not be shown, a namespace proves nothing."""
 TAIL = 2000  # lines of each log
 LONGEST = 4096  # characters of one line
 WORKERS = 8
@@ -127,7 +129,7 @@ def gather(cluster: Cluster, namespaces: Sequence[str], kinds: Iterable[str] = (
         kinds: Kinds beyond the usual ones, such as those of the scenario's manifests.
     """
     clues = Clues()
-    wanted = dict.fromkeys([*KINDS, "Node", *(k for k in kinds if k not in {"Secret", "Namespace"})])
+    wanted = dict.fromkeys([*KINDS, "Node", *(k for k in kinds if k not in UNREAD)])
     lists = [Objects(kind=k, namespace=ns) for k in wanted if k not in CLUSTER_WIDE for ns in namespaces]
     lists += [Objects(kind=k, selector="" if k == "Node" else SCENARIO_LABEL) for k in wanted if k in CLUSTER_WIDE]
     events = [Objects(kind="Event", namespace=ns) for ns in dict.fromkeys([*namespaces, "default"])]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from grader.model import Json, Outcome, Report, Verdict
 from grader.text import clean, listed
-from labs.attempts.clues import Clues, Line, name_of
+from labs.attempts.clues import UNREAD, Clues, Line, name_of
 from labs.attempts.history import Story
 from labs.attempts.naming import Named, read_name
 from labs.course.models import Diagnosis, Option, Scenario
@@ -182,7 +182,8 @@ def _component(wanted: Diagnosis, text: str, now: Clues) -> Json:
     answered = str(Named(chain[0].kind, chain[0].name))
     if len(chain) > 1:
         answered += f", made by {Named(chain[-1].kind, chain[-1].name)}"
-    reason = "" if ok or obj is not None or now.unread else _absent(named, now)
+    unread = now.unread or named.kind in UNREAD
+    reason = "" if ok or obj is not None or unread else _absent(named, now)
     return {"answered": clean(answered), "right": ok, "reason": reason}
 
 
