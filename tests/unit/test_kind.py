@@ -222,8 +222,10 @@ def test_the_config_has_a_worker_for_each_node_of_the_profile() -> None:
     assert [node.get("labels") for node in parsed["nodes"]] == [None, {"pool": "cpu"}, {"pool": "cpu"}]
     assert {node["image"] for node in parsed["nodes"]} == {"kindest/node:v1.36.2"}
     assert parsed["networking"] == {"apiServerAddress": "127.0.0.1"}
-    for patch in parsed["kubeadmConfigPatches"]:
-        assert yaml.safe_load(patch)["failCgroupV1"] is False
+    kubelet, *servers = [yaml.safe_load(patch) for patch in parsed["kubeadmConfigPatches"]]
+    assert kubelet["failCgroupV1"] is False
+    told = {server["apiVersion"].rpartition("/")[2]: server["apiServer"]["extraArgs"] for server in servers}
+    assert told == {"v1beta4": [{"name": "event-ttl", "value": "24h0m0s"}], "v1beta3": {"event-ttl": "24h0m0s"}}
 
 
 def test_the_real_runner_ends_a_program_that_takes_too_long_and_feeds_it_text() -> None:

@@ -108,6 +108,8 @@ def _api_server(layout: Layout, record: Record, binary: Path) -> ProcessSpec:
         "--profiling=false",
         # One by one, the events of a namespace that was busy for an hour take over ten seconds to delete.
         "--delete-collection-workers=4",
+        # A check may rest on an event; the default of an hour is shorter than a mock exam.
+        "--event-ttl=24h0m0s",
         f"--client-ca-file={pki}/ca.crt",
         f"--tls-cert-file={pki}/apiserver.crt",
         f"--tls-private-key-file={pki}/apiserver.key",
