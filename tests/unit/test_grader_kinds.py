@@ -181,6 +181,15 @@ def test_exec(body: Json, passes: bool, evidence: str) -> None:
     expect(judge(check("exec", {"of": PODS, **body}), cluster), passes, evidence)
 
 
+def test_a_pod_that_has_ended_is_none_of_every_pod() -> None:
+    refused = running("a-3", terminated={"exitCode": 0})
+    refused["status"]["phase"] = "Failed"
+    each = check("exec", {"of": PODS, "command": ["id"], "each": True})
+    cluster = FakeCluster([running("a-1"), refused], inside=Inside(run=shell), now=NOW)
+    expect(judge(each, cluster), passes=True, evidence="a-1: ended with 0")
+    expect(judge(each, FakeCluster([refused], now=NOW)), passes=False, evidence="a-3: container c does not run")
+
+
 def test_exec_in_what_does_not_run_is_a_failure_and_in_a_dead_cluster_is_none() -> None:
     cluster = FakeCluster([running("a-1", waiting={"reason": "CrashLoopBackOff"})], now=NOW)
     one = check("exec", {"of": PODS, "command": ["id"]})
