@@ -284,6 +284,21 @@ def test_a_reset_puts_everything_back_byte_for_byte(tasks: Tasks, cluster: Clust
     assert not tasks.check(ID).broken_guards  # what was made again is the guards' new baseline
 
 
+def test_a_reset_mends_the_nodes_before_it_makes_pods_anew(cluster: ClusterHandle, tmp_path: Path) -> None:
+    one, placed = "nobody-is-placed", ("-n", "night-scoring", "wait", "pod", "-l", "app=embedder", "--timeout=60s")
+    tasks = Tasks(cluster, course=load_course(), store=tmp_path / "attempts.db")
+    tasks.start(one)
+    try:
+        do(cluster, "label", "nodes", "--all", "--overwrite", "pool=batch-spot")
+        do(cluster, *placed, "--for=condition=PodScheduled")
+        tasks.reset(one)
+        # Its old pod may still be on its way out, so not every pod of that label counts.
+        do(cluster, *placed, "--for=delete", "--field-selector=spec.nodeName!=")
+        do(cluster, *placed, "--for=condition=PodScheduled=false")
+    finally:
+        tasks.stop(one)
+
+
 def test_a_stop_leaves_nothing_and_restores_what_is_not_the_tasks(
     tasks: Tasks, cluster: ClusterHandle, api: Api
 ) -> None:
