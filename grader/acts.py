@@ -15,6 +15,7 @@ from grader.api import Api, Reply, discovery
 from grader.cluster import Acted
 from grader.errors import ExpressionError, Refused, Unanswered
 from grader.model import Action, Json, Objects
+from grader.pods import has_ended
 from grader.text import named, title
 
 _RESTARTED = "kubectl.kubernetes.io/restartedAt"
@@ -146,8 +147,7 @@ def _evict_all(api: Api, pods: list[Json]) -> list[str]:
 
 def _is_drained(pod: Json, nodes: set[str]) -> bool:
     owners = {owner.get("kind") for owner in pod["metadata"].get("ownerReferences") or []}
-    ended = (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
-    return (pod.get("spec") or {}).get("nodeName") in nodes and not owners & _OWN and not ended
+    return (pod.get("spec") or {}).get("nodeName") in nodes and not owners & _OWN and not has_ended(pod)
 
 
 def _evict(api: Api, pod: Json) -> str:

@@ -45,6 +45,11 @@ def runs(pod: Json, container: str) -> bool:
     return any(s.get("name") == container and "running" in (s.get("state") or {}) for s in said)
 
 
+def has_ended(pod: Json) -> bool:
+    """Return whether a pod has ended for good (refused by a node, evicted, done): it stays listed and serves nobody."""
+    return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+
 def is_ready(obj: Json) -> bool:
     """Return whether a Pod or a Node says that it is Ready."""
     conditions = (obj.get("status") or {}).get("conditions") or []

@@ -27,8 +27,7 @@ def look(check: Check, scene: Scene) -> Finding:
         nobody = pods.missing(wanted.of, scene)
         return verdict(passed=False, observed=nobody, expected=expected, mismatches=[nobody])
     running = [pod for pod in found if pods.runs(pod, pods.container_of(pod, wanted.container) or "")]
-    # A pod that has ended for good (refused by a node, evicted, done) stays in the list and serves nobody.
-    alive = [pod for pod in found if (pod.get("status") or {}).get("phase") not in {"Succeeded", "Failed"}]
+    alive = [pod for pod in found if not pods.has_ended(pod)]
     chosen = (alive or found) if wanted.each else (running or found)[:1]
     said = [_try(wanted, pod, scene) for pod in chosen]
     bad = [words for words, right in said if not right]
