@@ -38,6 +38,7 @@ class Finding:
         expected: What should be there.
         mismatches: Differences, one line each.
         transient: The cluster could not be asked; another look may succeed.
+        early: Why a failure may pass by itself although no object moves, to stand after "waiting for".
     """
 
     outcome: Outcome
@@ -45,6 +46,7 @@ class Finding:
     expected: str = ""
     mismatches: tuple[str, ...] = field(default=())
     transient: bool = False
+    early: str = ""
 
     @property
     def passed(self) -> bool:

@@ -193,6 +193,7 @@ class Grading:
         open_ = [track for track in failing if not track.definite]
         if not open_:
             return "", ""
+        moves = moves or next((track.finding.early for track in open_ if track.finding.early), "")
         if moves:
             return moves, moves
         return ("" if all(track.confirmed for track in open_) else "a second look"), ""

@@ -103,7 +103,7 @@ class Pace:
     @property
     def quiet(self) -> float:
         """Seconds without a change after which an object counts as settled."""
-        return max(QUIET * self.slow, self.rest)
+        return max(QUIET, self.rest) + QUIET * (self.slow - 1)
 
 
 DEFAULT_PACE = Pace()

@@ -10,6 +10,7 @@ import json
 import math
 import operator
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -24,6 +25,10 @@ from grader.text import clean
 
 PLOTTED = timedelta(seconds=120)
 STEP = 5
+YOUNG = 15.0
+"""Seconds a series must have been there, or be back, before a failure counts: rates look back for eight. A Prometheus
+may hear of a pod long after it is ready, and a scrape on a busy machine may fail."""
+
 MOST_PLOTS = 4
 MOST_SERIES = 6
 TIMEOUT = 5.0
@@ -58,16 +63,17 @@ def look(check: Check, scene: Scene) -> Finding:
         if wanted.namespace not in scene.namespaces:
             raise
         return verdict(passed=False, observed=error.message, expected=expected, mismatches=[error.message])
+    lines, early = _plots(wanted, scene)
     if not series:
         nothing = "the query yields no series"
-        observed = "\n".join([f"{nothing}{_targets(wanted, scene)}", *_plots(wanted, scene)])
-        return verdict(passed=False, observed=observed, expected=expected, mismatches=[nothing])
+        observed = "\n".join([f"{nothing}{_targets(wanted, scene)}", *lines])
+        return replace(verdict(passed=False, observed=observed, expected=expected, mismatches=[nothing]), early=early)
     sign, bound = _bound(wanted)
     # NaN meets no bound: a quantile of nothing is no good news.
     bad = [f"{name} = {value:g}" for name, value in series if math.isnan(value) or not sign(value, bound)]
     shown = bad or [f"{name} = {value:g}" for name, value in series]
-    observed = "\n".join([*shown[:MOST_SERIES], *_plots(wanted, scene)])
-    return verdict(not bad, observed, expected, bad[:MOST_SERIES])
+    observed = "\n".join([*shown[:MOST_SERIES], *lines])
+    return replace(verdict(not bad, observed, expected, bad[:MOST_SERIES]), early=early if bad else "")
 
 
 def _bound(wanted: Metric) -> tuple[Any, float]:
@@ -128,17 +134,33 @@ def _targets(wanted: Metric, scene: Scene) -> str:
     return f"; targets Prometheus knows: {clean(shown, 200) or 'none'}"
 
 
-def _plots(wanted: Metric, scene: Scene) -> list[str]:
-    """Return a line for each series that moved lately; nothing where that cannot be had, since it decides nothing."""
+def _plots(wanted: Metric, scene: Scene) -> tuple[list[str], str]:
+    """Return a line for each series that moved lately, and what to wait for where one has only begun.
+
+    Nothing where that cannot be had.
+    """
     end = scene.cluster.now()
     start = end - PLOTTED
     asked = {"query": wanted.plot or wanted.query, "step": str(STEP)}
     asked |= {"start": f"{start.timestamp():.0f}", "end": f"{end.timestamp():.0f}"}
     try:
         results = _ask(wanted, scene, **asked)
-        return [line for result in results[:MOST_PLOTS] if (line := _plot(result, start.timestamp(), wanted.plot))]
-    except (GraderError, KeyError, TypeError, ValueError):
-        return []
+        lines = [line for result in results[:MOST_PLOTS] if (line := _plot(result, start.timestamp(), wanted.plot))]
+        young = [_name(result) for result in results if _has_begun(result, end.timestamp())]
+    except (GraderError, IndexError, KeyError, TypeError, ValueError):
+        return [], ""
+    return lines, f"Prometheus to have seen more of {young[0]}" if young else ""
+
+
+def _has_begun(result: Json, end: float) -> bool:
+    """Return whether a series is there now and has been, without a gap, for less than `YOUNG` seconds."""
+    times = [float(at) for at, _ in result["values"]]
+    first = times[-1]
+    for at in reversed(times):
+        if first - at > STEP * 1.5:
+            break
+        first = at
+    return end - times[-1] <= STEP * 1.5 and end - first < YOUNG
 
 
 def _plot(result: Json, start: float, always: str) -> str:

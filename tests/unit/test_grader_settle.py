@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -349,8 +350,11 @@ def ready_since(seconds: float) -> Json:
 
 
 def scraped(value: str) -> HttpAnswer:
-    series = [{"metric": {"pod": "embedder-1"}, "value": [0, value]}]
-    return HttpAnswer(200, json.dumps({"status": "success", "data": {"resultType": "vector", "result": series}}))
+    return answered("vector", [{"metric": {"pod": "embedder-1"}, "value": [0, value]}])
+
+
+def answered(kind: str, series: list[Json]) -> HttpAnswer:
+    return HttpAnswer(200, json.dumps({"status": "success", "data": {"resultType": kind, "result": series}}))
 
 
 @pytest.mark.parametrize(("started", "arrives", "outcome", "at_most"), [(2, 8, "passed", 11), (60, 8, "failed", 3)])
@@ -366,6 +370,30 @@ def test_what_a_prometheus_sees_late_is_waited_for_after_a_change_and_not_withou
     (verdict,) = run(cluster, [check], clock).checks
     assert verdict.outcome is Outcome(outcome)
     assert clock.passed <= at_most
+
+
+@pytest.mark.parametrize(("first", "outcome", "least", "most"), [(4, "passed", 8, 10), (100, "failed", 0, 3)])
+def test_a_series_that_has_just_begun_is_waited_for_although_nothing_moves(
+    first: float, outcome: str, least: float, most: float
+) -> None:
+    """A busy Prometheus hears of a pod long after it is ready; a slope needs points."""
+
+    def scraping(request: HttpRequest) -> HttpAnswer:
+        asked = parse_qs(urlsplit(request.url).query)
+        if "start" not in asked:
+            return scraped("1") if clock.passed >= 8 else answered("vector", [])
+        begin, end = (float(asked[edge][0]) for edge in ("start", "end"))
+        steps = [begin + 5 * number for number in range(25)]
+        there = [[at, "98"] for at in steps if at <= end and at >= NOW.timestamp() - first]
+        return answered("matrix", [{"metric": {"pod": "embedder-1"}, "values": there}] if there else [])
+
+    cluster = FakeCluster([ready_since(60)], http=scraping, now=NOW)
+    clock = Clock(cluster)
+    metric = {"query": "deriv(m[8s])", "is": "< 5", "plot": "m"}
+    check = Check.model_validate({"id": "flat", "about": "It is flat", "metric": metric})
+    (verdict,) = run(cluster, [check], clock).checks
+    assert verdict.outcome is Outcome(outcome)
+    assert least <= clock.passed <= most
 
 
 @pytest.mark.parametrize(("started", "arrives", "outcome", "at_most"), [(2, 11, "passed", 14), (60, 11, "failed", 3)])
