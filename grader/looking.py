@@ -31,7 +31,8 @@ POLL = 0.5
 """Seconds between two looks."""
 
 PATIENCE = 5.0
-"""Seconds an API server that does not answer is waited for; a supervisor has it back within two."""
+"""Seconds an API server that does not answer is waited for, after the look that found it so; a supervisor has it back
+within two. A command in a pod may take longer than that to be given up, and is tried once more."""
 
 BRISK = 0.7
 """Seconds in which a machine that is not overloaded has read the lists; a slower one gets more patience."""
@@ -76,6 +77,7 @@ class Grading:
     stop: bool = False
     _watch: Watch = field(init=False)
     _slow: float = 1.0
+    _unanswered: float | None = None
 
     def __post_init__(self) -> None:
         self._watch = Watch(self.namespaces)
@@ -160,7 +162,7 @@ class Grading:
             waited = self.clock.monotonic() - begin
             if self.stop and self.is_lost(snapshot):
                 return snapshot, [ENDED]
-            reason, moves = self._unsettled(snapshot, waited, calm=calm)
+            reason, moves = self._unsettled(snapshot, calm=calm)
             first = first or moves
             if not reason or waited >= self.settle:
                 notes = [f"waited {waited:.0f} s for {first}"] if first and waited >= 1 else []
@@ -177,11 +179,14 @@ class Grading:
         looks = (guarding.look(guard, snapshot, self.baseline) for guard in self.guards)
         return any(verdict.outcome is Outcome.FAILED for verdict in looks)
 
-    def _unsettled(self, snapshot: Snapshot, waited: float, *, calm: bool) -> tuple[str, str]:
+    def _unsettled(self, snapshot: Snapshot, *, calm: bool) -> tuple[str, str]:
         """Return what to wait for, or nothing when this look is the verdict; and, if things are in motion, which."""
         if any(track.finding.transient for track in self.plain):
-            words = "the cluster to answer" if waited < PATIENCE else ""
+            now = self.clock.monotonic()
+            self._unanswered = now if self._unanswered is None else self._unanswered
+            words = "the cluster to answer" if now - self._unanswered < PATIENCE else ""
             return words, words
+        self._unanswered = None
         failing = [track for track in self.plain if track.finding.outcome is Outcome.FAILED]
         lag = settling.rolling(snapshot, self.namespaces)
         if not failing and not calm:

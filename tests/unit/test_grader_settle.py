@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from grader.cluster import HttpAnswer, HttpRequest
+from grader.cluster import ExecAnswer, ExecRequest, HttpAnswer, HttpRequest
+from grader.errors import Unanswered
 from grader.fake_cluster import FakeCluster, Inside
 from grader.model import Check, Guard, Outcome
 from tests.unit.grader_world import NOW, NS, Clock, ago, deployment, hold_check, http_check, pod, ready_check, run, web
@@ -411,3 +412,24 @@ def test_a_line_of_a_log_is_waited_for_after_a_change_and_not_without_one(
     (verdict,) = run(cluster, [check], clock).checks
     assert verdict.outcome is Outcome(outcome)
     assert clock.passed <= at_most
+
+
+@pytest.mark.parametrize(("hanging", "outcome", "looks"), [(1, "passed", 2), (9, "unknown", 2)])
+def test_a_command_that_was_given_up_late_is_tried_once_more(hanging: int, outcome: str, looks: int) -> None:
+    ready = ready_since(60)
+    asked: list[ExecRequest] = []
+
+    def hangs(request: ExecRequest) -> ExecAnswer:
+        asked.append(request)
+        if len(asked) > hanging:
+            return ExecAnswer(0, "it is there")
+        clock.sleep(10)
+        raise Unanswered("the command did not end in 10 s")
+
+    cluster = FakeCluster([ready], inside=Inside(run=hangs), now=NOW)
+    clock = Clock(cluster)
+    command = {"of": {"kind": "Pod", "namespace": NS}, "command": ["cat", "/copy"], "exit_code": 0, "timeout": 10}
+    check = Check.model_validate({"id": "there", "about": "It is there", "exec": command})
+    (verdict,) = run(cluster, [check], clock).checks
+    assert verdict.outcome is Outcome(outcome)
+    assert len(asked) == looks
