@@ -9,4 +9,10 @@ and `onnx_writer` make the labs' models, `bench` measures; the server uses none 
 `grader` or `tui`.
 """
 
+import os
+
+# ONNX Runtime (1.32, Linux) tells its makers of every session, over the network, from threads of its own. A server
+# in a cluster tells nobody; whoever wants it sets the variable to 0. It is read when the library is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 __version__ = "0.1.0"

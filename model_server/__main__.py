@@ -56,7 +56,7 @@ def _serve(settings: config.Settings, switches: faults.Faults) -> None:
     )  # fmt: skip
     switches.start_leak()
     application = entrance.Entrance(shared)
-    models.load_in_background(then=application.prepare)
+    models.load_in_background()
     gc.freeze()  # what is there by now stays: later collections need not look at it
     gc.enable()
     grpc = rpc.RpcServer(shared, application.infer.predictions) if settings.grpc_port else None

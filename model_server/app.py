@@ -1,6 +1,6 @@
 """Every endpoint but infer: health, metadata, configuration, statistics, metrics, repository; the errors' common form.
 
-`entrance` imports it in the background, since FastAPI is more than half of the cold start and no prediction needs it.
+`entrance` imports it when the first request needs it: FastAPI is two fifths of a start's CPU time.
 Slow things do not belong here: each endpoint runs in the event loop and only reads.
 """
 

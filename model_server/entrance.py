@@ -1,8 +1,8 @@
 """The ASGI application that uvicorn calls: infer and the probes at once, everything else once FastAPI is there.
 
-`__main__` makes it. FastAPI takes more than half of the cold start and no prediction needs it, so it is imported in a
-thread after the models are loaded, or when the first request needs it. Routes belong into `app`; the two probes are
-here as well because they have to answer while everything else is still being imported.
+`__main__` makes it. FastAPI takes two fifths of all the CPU time of a start and no prediction needs it, so it is
+imported in a thread when the first request needs it. Routes belong into `app`; the two probes are here as well because
+they have to answer while everything else is still being imported.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Entrance:
                 await self._imported()
             await self._api(scope, receive, send)
 
-    def prepare(self) -> None:
+    def _import(self) -> None:
         """Import the rest, in the caller's thread; the second call waits for the first."""
         with self._gate:
             if self._api is not None:
@@ -85,7 +85,7 @@ class Entrance:
         done = asyncio.Event()
 
         def work() -> None:
-            self.prepare()
+            self._import()
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(done.set)
 

@@ -106,21 +106,16 @@ class Repository:
         if not self._models:
             raise catalogue.missing(self._settings)
 
-    def load_in_background(self, then: Callable[[], None] = lambda: None) -> threading.Thread:
-        """Start to load every model, one after the other.
-
-        Args:
-            then: Called in the same thread when that is done.
-        """
-        thread = threading.Thread(target=self._load_all, args=(then,), name="loader", daemon=True)
+    def load_in_background(self) -> threading.Thread:
+        """Start to load every model, one after the other."""
+        thread = threading.Thread(target=self._load_all, name="loader", daemon=True)
         thread.start()
         return thread
 
-    def _load_all(self, then: Callable[[], None]) -> None:
+    def _load_all(self) -> None:
         self._faults.before_load()
         for model in self:
             self._load(model)
-        then()
 
     def _load(self, model: Model) -> None:
         with self._gate:

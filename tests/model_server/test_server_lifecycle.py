@@ -197,3 +197,15 @@ def test_a_request_that_runs_when_the_drain_ends_is_finished(models: Path) -> No
             server.process.send_signal(signal.SIGTERM)
             assert connection.recv(65536).startswith(b"HTTP/1.1 200")
         assert server.wait_exit() == 0
+
+
+def test_it_tells_nobody_that_it_runs(models: Path, tmp_path: Path) -> None:
+    """ONNX Runtime would make an identity for its reports at home, and send them away."""
+    with running(models, HOME=str(tmp_path)) as server:
+        server.wait_ready()
+        assert httpx.post(f"{server.url}/v2/models/mlp/infer", json=mlp_request(0.5)).status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.wait_exit() == 0
+        assert server.process.stderr
+        assert server.process.stderr.read() == ""
+    assert list(tmp_path.rglob("*")) == []
