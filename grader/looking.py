@@ -155,6 +155,7 @@ class Grading:
             calm: Whether to wait even for a pass until nothing is in motion.
         """
         begin = self.clock.monotonic()
+        self._unanswered = None  # each waiting has its own patience
         first = ""
         while True:
             start = self.clock.monotonic()
