@@ -106,11 +106,9 @@ class Repository:
         if not self._models:
             raise catalogue.missing(self._settings)
 
-    def load_in_background(self) -> threading.Thread:
+    def load_in_background(self) -> None:
         """Start to load every model, one after the other."""
-        thread = threading.Thread(target=self._load_all, name="loader", daemon=True)
-        thread.start()
-        return thread
+        threading.Thread(target=self._load_all, name="loader", daemon=True).start()
 
     def _load_all(self) -> None:
         self._faults.before_load()

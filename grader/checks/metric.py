@@ -64,14 +64,13 @@ def look(check: Check, scene: Scene) -> Finding:
             raise
         return verdict(passed=False, observed=error.message, expected=expected, mismatches=[error.message])
     lines, early = _plots(wanted, scene)
-    if not series:
-        nothing = "the query yields no series"
-        observed = "\n".join([f"{nothing}{_targets(wanted, scene)}", *lines])
-        return replace(verdict(passed=False, observed=observed, expected=expected, mismatches=[nothing]), early=early)
     sign, bound = _bound(wanted)
     # NaN meets no bound: a quantile of nothing is no good news.
     bad = [f"{name} = {value:g}" for name, value in series if math.isnan(value) or not sign(value, bound)]
     shown = bad or [f"{name} = {value:g}" for name, value in series]
+    if not series:
+        bad = ["the query yields no series"]
+        shown = [f"{bad[0]}{_targets(wanted, scene)}"]
     observed = "\n".join([*shown[:MOST_SERIES], *lines])
     return replace(verdict(not bad, observed, expected, bad[:MOST_SERIES]), early=early if bad else "")
 
