@@ -14,10 +14,13 @@ from labs.commands.session import Session
 
 if TYPE_CHECKING:
     from labs.attempts.service import Tasks
+    from labs.bench.figures import Figure
     from labs.course.models import Scenario
     from labs.prove import Proof, ProveReport
     from labs.prove.ledger import Choice
+    from labs.providers.base import ClusterHandle
 
+REFERENCES = 5
 Seed = Annotated[
     int | None, typer.Option("--seed", min=0, help="Of what is drawn and of the order; default: a random one, printed.")
 ]
@@ -148,8 +151,9 @@ def prove(
         session.show({"proved": True, "seed": drawn, "proofs": []}, "nothing to prove: there is no scenario")
         return 0
     session.err.write(_announced(choice, len(chosen), drawn, repeat))
+    reference = _reference(tasks.handle) if every else None
     report = _run(session, tasks, chosen, repeat=repeat, parallel=parallel, seed=drawn)
-    written = _written(report, drawn) if every else []
+    written = _written(report, drawn, reference) if reference else []
     data = {**report.to_json(), "seed": drawn, "repeat": repeat, "choice": choice}
     session.show(data, proofs(session.out, report) + "".join(f"\nwritten: {path}" for path in written))
     return 0 if report.proved else 1
@@ -211,7 +215,17 @@ def _run(
         return gate(tasks, ids, repeat=repeat, parallel=parallel, seed=seed, cancelled=cancelled, done=done, emit=emit)
 
 
-def _written(report: ProveReport, seed: int) -> list[str]:
+def _reference(handle: ClusterHandle) -> Figure:
+    """Return how fast the machine is, taken while it is still quiet."""
+    from labs.bench.yardstick import Yardstick
+
+    yard = Yardstick(handle.kubeconfig)
+    for _ in range(REFERENCES):
+        yard.take()
+    return yard.figure()
+
+
+def _written(report: ProveReport, seed: int, reference: Figure) -> list[str]:
     """Write the report into a checkout; an installed package has no docs."""
     from labs import paths
     from labs.course.position import place
@@ -220,7 +234,7 @@ def _written(report: ProveReport, seed: int) -> list[str]:
     docs = paths.data_root() / "docs"
     if not docs.is_dir() or any(proof.cancelled for proof in report.proofs):
         return []
-    return [place(path) for path in write(report, docs, seed=seed)]
+    return [place(path) for path in write(report, docs, seed=seed, reference=reference)]
 
 
 def _watched(session: Session, ids: list[str]) -> None:

@@ -13,13 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from labs import paths
+from labs.bench.figures import Figure, Measured
 from labs.prove.report import Proof, ProveReport
 
 NAME = "prove-report"
+SCENARIOS = 24
+LIMIT = 900.0
+"""Seconds that proving so many scenarios may take, on two CPUs."""
 
 
 def write(
-    report: ProveReport, folder: Path, *, seed: int, now: datetime | None = None, cpus: int | None = None
+    report: ProveReport,
+    folder: Path,
+    *,
+    seed: int,
+    reference: Figure,
+    now: datetime | None = None,
+    cpus: int | None = None,
 ) -> list[Path]:
     """Write both files; return them.
 
@@ -27,22 +37,31 @@ def write(
         report: Of the whole course.
         folder: Where to, normally `docs/` of a checkout.
         seed: Of the order, to repeat the run.
+        reference: What the same machine took for something everybody knows (`labs.bench.yardstick`).
         now: When (UTC); default: now.
         cpus: How many CPUs the machine has; default: this one's.
     """
     cpus = cpus or os.cpu_count() or 1
     day = (now or datetime.now(UTC)).date().isoformat()
-    data = clean({"day": day, "seed": seed, "cpus": cpus, **report.to_json()})
+    pace = speed(report, reference)
+    data = clean({"day": day, "seed": seed, "cpus": cpus, "speed": pace.to_json(), **report.to_json()})
     files = {
         folder / f"{NAME}.json": json.dumps(data, indent=1, ensure_ascii=False) + "\n",
-        folder / f"{NAME}.md": clean(page(report, day=day, seed=seed, cpus=cpus)),
+        folder / f"{NAME}.md": clean(page(report, pace, day=day, seed=seed, cpus=cpus)),
     }
     for path, text in files.items():
         path.write_text(text, encoding="utf-8")
     return list(files)
 
 
-def page(report: ProveReport, *, day: str, seed: int, cpus: int) -> str:
+def speed(report: ProveReport, reference: Figure) -> Measured:
+    """Return how long `SCENARIOS` scenarios take at the rate of a run."""
+    tried = sum(not p.skipped for p in report.proofs)
+    took = report.seconds * SCENARIOS / max(tried, 1)
+    return Measured((Figure(f"{SCENARIOS} scenarios proved, at the rate of this run", "s", (took,), LIMIT),), reference)
+
+
+def page(report: ProveReport, pace: Measured, *, day: str, seed: int, cpus: int) -> str:
     """Return the report as Markdown: a table of all scenarios, then what caught each wrong fix and each mutant."""
     proved = sum(p.proved for p in report.proofs)
     trials = sum(len(p.trials) for p in report.proofs)
@@ -53,6 +72,7 @@ def page(report: ProveReport, *, day: str, seed: int, cpus: int) -> str:
         f"{proved} of {len(report.proofs)} scenarios, {trials} trials, {_minutes(report.seconds)}, on {day}.",
         f"Provider {report.provider}, GPU pool: {report.gpu}; seed {seed}, rounds: {rounds}.",
         f"{report.parallel} at once on {cpus} CPUs, those that must run alone after them.",
+        _speed(pace),
         "Made by `labs prove --all`.",
         "",
         "| scenario | | trials | wrong fixes | steps left out | start | check | reset | all |",
@@ -64,6 +84,15 @@ def page(report: ProveReport, *, day: str, seed: int, cpus: int) -> str:
     for proof in report.proofs:
         lines += ["", f"## {proof.scenario}", "", *_details(proof)]
     return "\n".join(lines) + "\n"
+
+
+def _speed(pace: Measured) -> str:
+    figure = pace.figures[0]
+    held = "met" if figure.met else "**missed**"
+    took, limit = _minutes(figure.median), _minutes(LIMIT)
+    once = pace.reference.median
+    times = f"{figure.median / once:.0f} × one `kubectl get --raw /readyz` ({once:.2f} s before it)"
+    return f"{figure.name}: {took}; limit on 2 CPUs {limit}, {held}; {times}."
 
 
 def _row(proof: Proof) -> str:

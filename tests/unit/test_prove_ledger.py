@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from labs.bench.figures import Figure
 from labs.cli import app
 from labs.course.load import load_course
 from labs.course.models import Scenario
@@ -200,12 +201,25 @@ def test_the_page_names_everything_and_no_path_of_this_machine(tmp_path: Path, m
     trials = [Trial("start", True, "", 1.0), Trial("wrong x", False, f"no {tmp_path}/state/clusters/y", 2.0)]  # noqa: FBT003 - data
     skipped = Proof("gpu-one", "d", skipped="needs a GPU pool")
     report = ProveReport("lab", "engine", "none", [Proof("one", "d", trials), skipped], 63.0, 4)
-    markdown, data = (path for path in reversed(page.write(report, tmp_path, seed=7, now=NOW, cpus=2)))
+    reference = Figure("kubectl get --raw /readyz", "s", (0.1, 0.2, 0.3))
+    written = page.write(report, tmp_path, seed=7, reference=reference, now=NOW, cpus=2)
+    markdown, data = (path for path in reversed(written))
     text = markdown.read_text()
     assert "0 of 2 scenarios, 2 trials, 1 min 03 s, on 2026-01-31." in text
     assert "Provider engine, GPU pool: none; seed 7, rounds: 1.\n4 at once on 2 CPUs" in text
+    assert "24 scenarios proved, at the rate of this run: 25 min 12 s; limit on 2 CPUs 15 min 00 s, **missed**" in text
+    assert "7560 × one `kubectl get --raw /readyz` (0.20 s before it)" in text
     assert "| one | **not proved** | 2 | 1 | 0 | 1.0 |" in text
     assert "✗ wrong x: no STATE/clusters/y" in text
     assert "not applicable: needs a GPU pool" in text
     assert str(tmp_path) not in text + data.read_text()
-    assert json.loads(data.read_text())["seed"] == 7
+    told = json.loads(data.read_text())
+    assert told["seed"] == 7
+    assert told["speed"]["figures"][0]["met"] is False
+
+
+@pytest.mark.parametrize(("seconds", "held"), [(37.0, "met"), (38.0, "**missed**")])
+def test_the_page_holds_the_rate_against_its_limit(seconds: float, held: str) -> None:
+    report = ProveReport("lab", "engine", "none", [Proof("one", "d")], seconds)
+    pace = page.speed(report, Figure("reference", "s", (0.1,)))
+    assert f"15 min 00 s, {held};" in page.page(report, pace, day="", seed=1, cpus=2)
